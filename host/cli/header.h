@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT
+// The header line of a result file: which tool, device, host and settings.
+#ifndef VKZ_CLI_HEADER_H
+#define VKZ_CLI_HEADER_H
+
+#include <yyjson.h>
+
+#include "cli/cli.h"
+
+// `hello` is what the worker said of itself; `ceilings` may be NULL.
+yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
+                                const struct vkz_options *options, yyjson_val *hello,
+                                yyjson_val *ceilings);
+// VKZ_OK when results of this build and device may be appended to the file.
+enum vkz_status vkz_header_compatible(yyjson_val *header, yyjson_val *hello, const char *path,
+                                      struct vkz_error *err);
+// "nvidia-h200-580.159" : a folder name for the device and its driver.
+void vkz_header_device_slug(yyjson_val *device, char *out, size_t size);
+
+#endif

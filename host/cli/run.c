@@ -1,0 +1,680 @@
+// SPDX-License-Identifier: MIT
+// check, bench and peak: cases to jobs, jobs to workers, results to the journal and the
+// table. No Vulkan in this process.
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "bench/journal.h"
+#include "bench/session.h"
+#include "cli/cli.h"
+#include "cli/header.h"
+#include "report/floor.h"
+#include "report/table.h"
+
+static volatile int was_interrupted;
+
+static const char *verb_name(enum vkz_verb verb)
+{
+    static const char *const names[] = {"check", "bench", "peak"};
+    return names[verb];
+}
+
+static void on_interrupt(int signal_number)
+{
+    (void)signal_number;
+    was_interrupted = 1;
+}
+
+struct job_list {
+    struct vkz_job *jobs;
+    int count, capacity;
+};
+
+struct run {
+    const struct vkz_options *options;
+    enum vkz_verb verb;
+    struct job_list list;
+    struct vkz_session *session;
+    struct vkz_journal *journal;
+    struct vkz_table *table;
+    yyjson_doc *header_doc; // of a new file; a resumed one keeps its own
+    yyjson_val *header;
+    yyjson_doc *ceilings_doc;
+    yyjson_val *ceilings;
+    struct vkz_error error; // what stopped the run
+    int done;
+    double start_ns;
+    bool progress; // a terminal is watching
+    char now[160];
+};
+
+static struct vkz_job *job_add(struct job_list *list)
+{
+    if (list->count == list->capacity) {
+        const int capacity = list->capacity ? 2 * list->capacity : 256;
+        struct vkz_job *jobs = realloc(list->jobs, (size_t)capacity * sizeof *jobs);
+        if (!jobs)
+            return NULL;
+        list->jobs = jobs;
+        list->capacity = capacity;
+    }
+    struct vkz_job *job = &list->jobs[list->count++];
+    memset(job, 0, sizeof *job);
+    return job;
+}
+
+static bool tag_wanted(const struct run *run, const char *tags)
+{
+    const struct vkz_options *o = run->options;
+    const char *wanted = o->tags;
+    if (!wanted)
+        wanted = run->verb == VKZ_VERB_CHECK ? "smoke,check" : "quick";
+    if (strcmp(wanted, "all") == 0)
+        return true;
+    char one[64];
+    for (const char *p = wanted; *p; p += strcspn(p, ",") + (p[strcspn(p, ",")] == ',')) {
+        snprintf(one, sizeof one, "%.*s", (int)strcspn(p, ","), p);
+        if (vkz_tag_match(tags, one))
+            return true;
+    }
+    return false;
+}
+
+// Big cases are checked on sampled rows: this many reference FLOPs at most.
+static double reference_bound(enum vkz_verb verb)
+{
+    return verb == VKZ_VERB_CHECK ? 4e8 : 1e8;
+}
+
+static bool add_job(struct run *run, const struct vkz_case *c, const char *kernel,
+                    const char *variant, const char *tuning)
+{
+    const struct vkz_options *o = run->options;
+    struct vkz_job *job = job_add(&run->list);
+    if (!job)
+        return false;
+    job->verb = run->verb;
+    snprintf(job->case_id, sizeof job->case_id, "%s", c->id);
+    snprintf(job->tags, sizeof job->tags, "%s", c->tags);
+    snprintf(job->kernel, sizeof job->kernel, "%s", kernel ? kernel : "");
+    snprintf(job->variant, sizeof job->variant, "%s", variant);
+    snprintf(job->tuning, sizeof job->tuning, "%s", tuning ? tuning : "");
+    snprintf(job->settings, sizeof job->settings, "%s", o->spec ? o->spec : "");
+    job->seed = c->seed;
+    job->budget_ms = o->budget_ms > 0 ? o->budget_ms : 1000;
+    job->reference_flops = reference_bound(run->verb);
+    job->cold = !o->no_cold;
+    job->fresh = o->fresh;
+    job->statistics = o->statistics;
+    // Identities need no reference: smoke cases always run them.
+    job->identities = run->verb == VKZ_VERB_CHECK &&
+                      (o->identities || vkz_tag_match(c->tags, "smoke"));
+    return true;
+}
+
+// Tunings rotate over the cases: each is checked on some, all of them on no case.
+static const char *rotated_tuning(const struct vkz_kernel *kernel, int case_index)
+{
+    int count = 0;
+    while (kernel->tunings && kernel->tunings[count].name)
+        count++;
+    const int turn = case_index % (count + 1);
+    return turn == 0 ? "default" : kernel->tunings[turn - 1].name;
+}
+
+static bool is_16bit_variant(const struct vkz_variant *v)
+{
+    return strstr(v->types, "16") != NULL;
+}
+
+// check: every kernel and variant. Narrow variants share the code of f32 but for loads and
+// stores: they take every second case, each kernel's smoke cases always.
+static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
+                           const struct vkz_case *c, int case_index)
+{
+    const struct vkz_options *o = run->options;
+    const bool smoke = vkz_tag_match(c->tags, "smoke") || o->tags || o->set;
+    // Variants outside, kernels inside: inputs and reference of a storage type are reused.
+    const char *seen[32];
+    int seen_count = 0;
+    for (int k = 0; k < entry->kernel_count; k++) {
+        for (const struct vkz_variant *v = entry->kernels[k]->variants; v->name; v++) {
+            bool known = false;
+            for (int i = 0; i < seen_count; i++)
+                known = known || strcmp(seen[i], v->name) == 0;
+            if (!known && seen_count < 32)
+                seen[seen_count++] = v->name;
+        }
+    }
+    for (int s = 0; s < seen_count; s++) {
+        if (o->variant && strcmp(o->variant, seen[s]) != 0)
+            continue;
+        for (int k = 0; k < entry->kernel_count; k++) {
+            const struct vkz_kernel *kernel = entry->kernels[k];
+            const struct vkz_variant *v = vkz_variant_find(kernel, seen[s]);
+            if (!v || (o->kernel && strcmp(o->kernel, kernel->name) != 0))
+                continue;
+            if (is_16bit_variant(v) && !smoke && (case_index + s) % 2)
+                continue;
+            const char *tuning =
+                o->tuning ? o->tuning : rotated_tuning(kernel, case_index + k);
+            if (!add_job(run, c, kernel->name, v->name, tuning))
+                return false;
+        }
+    }
+    return true;
+}
+
+// bench: one job a storage variant, the kernel chosen by measurement; or every kernel.
+static bool add_bench_jobs(struct run *run, const struct vkz_suite_op *entry,
+                           const struct vkz_case *c)
+{
+    const struct vkz_options *o = run->options;
+    const bool quick = !o->tags && !o->set && !o->selector_count;
+    const char *seen[32];
+    int seen_count = 0;
+    for (int k = 0; k < entry->kernel_count; k++) {
+        const struct vkz_kernel *kernel = entry->kernels[k];
+        if (o->kernel && strcmp(o->kernel, kernel->name) != 0)
+            continue;
+        for (const struct vkz_variant *v = kernel->variants; v->name; v++) {
+            bool known = false;
+            if (o->variant ? strcmp(o->variant, v->name) != 0
+                           : quick && strcmp(v->name, "bf16") == 0)
+                continue;
+            for (int i = 0; i < seen_count; i++)
+                known = known || strcmp(seen[i], v->name) == 0;
+            if (known && !o->all_kernels)
+                continue;
+            if (!known && seen_count < 32)
+                seen[seen_count++] = v->name;
+            if (!add_job(run, c, o->all_kernels || o->kernel ? kernel->name : NULL, v->name,
+                         o->tuning))
+                return false;
+        }
+    }
+    return true;
+}
+
+static bool add_case(struct run *run, const struct vkz_suite_op *entry,
+                     const struct vkz_case *c, int index)
+{
+    return run->verb == VKZ_VERB_CHECK ? add_check_jobs(run, entry, c, index)
+                                       : add_bench_jobs(run, entry, c);
+}
+
+// Cases named on the command line: `op@k=v,…` and --set.
+static enum vkz_status add_named(struct run *run, const struct vkz_selection *selection,
+                                 int *added, struct vkz_error *err)
+{
+    const struct vkz_options *o = run->options;
+    for (int s = 0; s < selection->suite_count; s++) {
+        for (int e = 0; e < selection->suites[s].op_count; e++) {
+            const struct vkz_suite_op *entry = &selection->suites[s].ops[e];
+            for (int i = 0; i < o->selector_count; i++) {
+                const char *at = strchr(o->selectors[i], '@');
+                const size_t length = strcspn(o->selectors[i], "@");
+                struct vkz_case c;
+                if ((!at && !o->set) || strlen(entry->op->name) != length ||
+                    strncmp(entry->op->name, o->selectors[i], length) != 0)
+                    continue;
+                enum vkz_status status =
+                    at ? vkz_case_parse_id(o->selectors[i], o->seed, &c, err)
+                       : vkz_case_parse(entry->op, o->set, o->seed, &c, err);
+                if (status != VKZ_OK)
+                    return status;
+                ++*added;
+                if (!add_case(run, entry, &c, 0))
+                    return vkz_error_set(err, VKZ_FAILED, "out of host memory");
+            }
+        }
+    }
+    return VKZ_OK;
+}
+
+static enum vkz_status add_jobs(struct run *run, const struct vkz_selection *selection,
+                                struct vkz_error *err)
+{
+    int named = 0;
+    enum vkz_status status = add_named(run, selection, &named, err);
+    if (status != VKZ_OK)
+        return status;
+    if (run->options->set && !named)
+        return vkz_error_set(err, VKZ_BAD_INPUT, "--set makes a case of one op: name the op, "
+                             "as in `--op gemm --set m=64,n=64,k=64`");
+    for (int s = 0; s < selection->suite_count && !named; s++) {
+        const struct vkz_suite *suite = &selection->suites[s];
+        for (int e = 0; e < suite->op_count; e++) {
+            const struct vkz_suite_op *entry = &suite->ops[e];
+            if (!vkz_selection_has(selection, suite, entry->op))
+                continue;
+            for (int i = 0; i < entry->case_count; i++) {
+                if (tag_wanted(run, entry->cases[i].tags) &&
+                    !add_case(run, entry, &entry->cases[i], i))
+                    return vkz_error_set(err, VKZ_FAILED, "out of host memory");
+            }
+        }
+    }
+    if (run->list.count == 0)
+        return vkz_error_set(err, VKZ_BAD_INPUT, "no case has that tag, kernel and variant; "
+                             "`vkzoo list` and `--tag all` show what there is");
+    return VKZ_OK;
+}
+
+static const char *field(yyjson_val *object, const char *key)
+{
+    const char *s = yyjson_get_str(yyjson_obj_get(object, key));
+    return s ? s : "";
+}
+
+static void clear_progress(const struct run *run)
+{
+    if (run->progress)
+        fprintf(stderr, "\r\033[K");
+}
+
+static void draw_progress(const struct run *run, const char *what)
+{
+    if (!run->progress)
+        return;
+    const double seconds = (vkz_host_ns() - run->start_ns) / 1e9;
+    fprintf(stderr, "\r\033[K[%d/%d %.0fs] %.120s", run->done, run->list.count, seconds, what);
+    fflush(stderr);
+}
+
+static void on_progress(void *context, int job, const char *what)
+{
+    struct run *run = context;
+    if (what) {
+        draw_progress(run, what);
+        return;
+    }
+    vkz_job_label(&run->list.jobs[job], run->now, 78);
+    draw_progress(run, run->now);
+}
+
+static void add_floor(yyjson_mut_doc *doc, yyjson_mut_val *line, yyjson_val *result,
+                      yyjson_val *ceilings, bool cold)
+{
+    yyjson_val *time =
+        yyjson_obj_get(yyjson_obj_get(result, "time"), cold ? "cold" : "hot");
+    yyjson_val *work = yyjson_obj_get(result, "work");
+    if (!time || !work || !ceilings)
+        return;
+    const struct vkz_floor floor = vkz_floor_find(ceilings, work, cold);
+    if (!isfinite(floor.ns))
+        return;
+    yyjson_mut_val *o = yyjson_mut_obj_add_obj(doc, line, cold ? "floor_cold" : "floor");
+    vkz_json_real(doc, o, "ns", floor.ns);
+    yyjson_mut_obj_add_strcpy(doc, o, "bound", floor.bound);
+    yyjson_mut_obj_add_strcpy(doc, o, "ceiling", floor.ceiling);
+    vkz_json_real(doc, line, cold ? "efficiency_cold" : "efficiency",
+                  floor.ns / yyjson_get_num(yyjson_obj_get(time, "median_ns")));
+}
+
+static bool on_result(void *context, int job, yyjson_val *result)
+{
+    struct run *run = context;
+    (void)job;
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *line = yyjson_val_mut_copy(doc, result);
+    yyjson_mut_doc_set_root(doc, line);
+    add_floor(doc, line, result, run->ceilings, false);
+    add_floor(doc, line, result, run->ceilings, true);
+    yyjson_doc *whole = yyjson_mut_doc_imut_copy(doc, NULL);
+    yyjson_mut_doc_free(doc);
+    yyjson_val *root = yyjson_doc_get_root(whole);
+    const char *status = field(root, "status");
+    run->done++;
+    // Wrong kernels and broken devices are said at once, with how to see it again.
+    if (strcmp(status, "ok") != 0 && strcmp(status, "skipped") != 0 &&
+        strcmp(status, "mistrusted") != 0) {
+        clear_progress(run);
+        fprintf(stderr, "%s: %s.%s: %s\n  %s\n", status, field(root, "kernel"),
+                field(root, "variant"), field(root, "reason"), field(root, "repro"));
+    }
+    bool go_on = vkz_table_add(run->table, root, &run->error) == VKZ_OK;
+    if (run->options->json && go_on) {
+        size_t size = 0;
+        char *text = yyjson_val_write(root, YYJSON_WRITE_INF_AND_NAN_AS_NULL, &size);
+        go_on = text && fwrite(text, 1, size, stdout) == size && putchar('\n') != EOF &&
+                fflush(stdout) == 0;
+        if (!go_on)
+            vkz_error_set(&run->error, VKZ_FAILED, "cannot write to standard output: %s",
+                          strerror(errno));
+        free(text);
+    }
+    if (run->journal && go_on)
+        go_on = vkz_journal_write(run->journal, root, &run->error) == VKZ_OK;
+    yyjson_doc_free(whole);
+    draw_progress(run, run->now);
+    return go_on;
+}
+
+static bool on_ceilings(void *context, int job, yyjson_val *result)
+{
+    struct run *run = context;
+    (void)job;
+    yyjson_val *ceilings = yyjson_obj_get(result, "ceilings");
+    if (!ceilings) {
+        clear_progress(run);
+        fprintf(stderr, "vkzoo: the ceilings could not be measured (%s: %s); efficiencies "
+                        "are left out\n", field(result, "status"), field(result, "reason"));
+        return true;
+    }
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_doc_set_root(doc, yyjson_val_mut_copy(doc, ceilings));
+    run->ceilings_doc = yyjson_mut_doc_imut_copy(doc, NULL);
+    yyjson_mut_doc_free(doc);
+    run->ceilings = yyjson_doc_get_root(run->ceilings_doc);
+    return true;
+}
+
+static enum vkz_status measure_ceilings(struct run *run, struct vkz_error *err)
+{
+    struct job_list keep = run->list;
+    struct vkz_job job = {.verb = VKZ_VERB_CEILINGS, .full = run->options->full, .seed = 1};
+    run->list = (struct job_list){.jobs = &job, .count = 1};
+    const struct vkz_session_events events = {on_ceilings, on_progress, run};
+    enum vkz_status status = vkz_session_run(run->session, &job, 1, &events, err);
+    clear_progress(run);
+    run->list = keep;
+    run->done = 0;
+    return status;
+}
+
+// results/<device>/<time>.jsonl, made when missing.
+static enum vkz_status default_path(yyjson_val *hello, char out[1024], struct vkz_error *err)
+{
+    char slug[96], when[32];
+    const time_t now = time(NULL);
+    struct tm utc;
+    gmtime_r(&now, &utc);
+    strftime(when, sizeof when, "%Y%m%dT%H%M%SZ", &utc);
+    vkz_header_device_slug(yyjson_obj_get(hello, "device"), slug, sizeof slug);
+    if (mkdir("results", 0777) != 0 && errno != EEXIST)
+        return vkz_error_set(err, VKZ_FAILED, "cannot make results/: %s; give --out FILE",
+                             strerror(errno));
+    snprintf(out, 1024, "results/%s", slug);
+    if (mkdir(out, 0777) != 0 && errno != EEXIST)
+        return vkz_error_set(err, VKZ_FAILED, "cannot make %s: %s; give --out FILE", out,
+                             strerror(errno));
+    snprintf(out, 1024, "results/%s/%s.jsonl", slug, when);
+    return VKZ_OK;
+}
+
+// A line of the journal, and of standard output with --json.
+static enum vkz_status write_line(struct run *run, yyjson_val *line, struct vkz_error *err)
+{
+    if (run->options->json) {
+        char *text = yyjson_val_write(line, YYJSON_WRITE_INF_AND_NAN_AS_NULL, NULL);
+        if (text)
+            puts(text);
+        free(text);
+    }
+    return run->journal ? vkz_journal_write(run->journal, line, err) : VKZ_OK;
+}
+
+// A resumed run must be of the same build and device: anything else would mix.
+static enum vkz_status resume(struct run *run, yyjson_val *hello, struct vkz_error *err)
+{
+    enum vkz_status status = vkz_journal_resume(run->options->resume, &run->journal, err);
+    if (status != VKZ_OK)
+        return status;
+    yyjson_val *header = vkz_journal_header(run->journal);
+    status = vkz_header_compatible(header, hello, run->options->resume, err);
+    if (status != VKZ_OK)
+        return status;
+    run->ceilings = yyjson_obj_get(header, "ceilings");
+    if (!yyjson_is_obj(run->ceilings))
+        run->ceilings = NULL;
+    run->header = header;
+    int kept = 0;
+    for (int i = 0; i < run->list.count; i++) {
+        const struct vkz_job *job = &run->list.jobs[i];
+        char key[1200];
+        vkz_journal_key(verb_name(job->verb), job->case_id,
+                        job->kernel, job->variant, job->tuning, key, sizeof key);
+        if (!vkz_journal_has(run->journal, key))
+            run->list.jobs[kept++] = *job;
+    }
+    fprintf(stderr, "vkzoo: resuming %s: %d of %d cases are already there\n",
+            run->options->resume, run->list.count - kept, run->list.count);
+    run->list.count = kept;
+    return VKZ_OK;
+}
+
+static enum vkz_status open_output(struct run *run, yyjson_val *hello, struct vkz_error *err)
+{
+    const struct vkz_options *o = run->options;
+    char path[1024];
+    enum vkz_status status = VKZ_OK;
+    if (o->resume)
+        return resume(run, hello, err);
+    if (o->out)
+        snprintf(path, sizeof path, "%s", o->out);
+    else if (run->verb == VKZ_VERB_BENCH)
+        status = default_path(hello, path, err);
+    if (status == VKZ_OK && (o->out || run->verb == VKZ_VERB_BENCH))
+        status = vkz_journal_create(path, &run->journal, err);
+    return status;
+}
+
+static enum vkz_status write_header(struct run *run, yyjson_val *hello, const char *verb,
+                                    struct vkz_error *err)
+{
+    if (run->options->resume)
+        return VKZ_OK;
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_doc_set_root(doc,
+                            vkz_header_json(doc, verb, run->options, hello, run->ceilings));
+    run->header_doc = yyjson_mut_doc_imut_copy(doc, NULL);
+    yyjson_mut_doc_free(doc);
+    run->header = yyjson_doc_get_root(run->header_doc);
+    return write_line(run, run->header, err);
+}
+
+static double seconds(const struct run *run)
+{
+    return round((vkz_host_ns() - run->start_ns) / 1e8) / 10;
+}
+
+static void write_end(struct run *run, const char *how)
+{
+    const struct vkz_table_counts counts = vkz_table_count(run->table);
+    yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *o = yyjson_mut_obj(doc);
+    yyjson_mut_doc_set_root(doc, o);
+    yyjson_mut_obj_add_str(doc, o, "type", "end");
+    yyjson_mut_obj_add_str(doc, o, "status", how);
+    yyjson_mut_obj_add_int(doc, o, "cases", counts.cases);
+    yyjson_mut_obj_add_int(doc, o, "ok", counts.ok);
+    yyjson_mut_obj_add_int(doc, o, "failed", counts.failed);
+    yyjson_mut_obj_add_int(doc, o, "skipped", counts.skipped);
+    yyjson_mut_obj_add_int(doc, o, "mistrusted", counts.mistrusted);
+    yyjson_mut_obj_add_int(doc, o, "errors", counts.errors);
+    yyjson_mut_obj_add_real(doc, o, "seconds", seconds(run));
+    yyjson_doc *line = yyjson_mut_doc_imut_copy(doc, NULL);
+    // A full disk was reported when a result could not be written; once is enough.
+    write_line(run, yyjson_doc_get_root(line), NULL);
+    yyjson_doc_free(line);
+    yyjson_mut_doc_free(doc);
+}
+
+static enum vkz_status start_session(struct run *run, struct vkz_error *err)
+{
+    const struct vkz_options *o = run->options;
+    static char device[300], cache[1100], spirv[1300];
+    static char *argv[16];
+    int n = 0;
+    argv[n++] = "vkzoo";
+    argv[n++] = "worker";
+    argv[n++] = "--in-fd=3";
+    argv[n++] = "--out-fd=4";
+    if (o->device) {
+        snprintf(device, sizeof device, "--device=%s", o->device);
+        argv[n++] = device;
+    }
+    if (o->cache_folder) {
+        snprintf(cache, sizeof cache, "--cache=%s", o->cache_folder);
+        argv[n++] = cache;
+    }
+    if (o->spirv) {
+        snprintf(spirv, sizeof spirv, "--spirv=%s", o->spirv);
+        argv[n++] = spirv;
+    }
+    if (o->floor_limits)
+        argv[n++] = "--floor-limits";
+    if (o->core_only)
+        argv[n++] = "--core-only";
+    if (o->no_canary)
+        argv[n++] = "--no-canary";
+    argv[n] = NULL;
+    return vkz_session_create(&(struct vkz_session_params){.worker_argv = argv,
+                                                           .workers = o->workers,
+                                                           .timeout_ms = o->timeout_s * 1e3,
+                                                           .interrupted = &was_interrupted},
+                              &run->session, err);
+}
+
+static int exit_status(const struct run *run)
+{
+    const struct vkz_table_counts counts = vkz_table_count(run->table);
+    if (was_interrupted)
+        return VKZ_EXIT_INTERRUPTED;
+    if (counts.failed)
+        return VKZ_EXIT_FAILED;
+    if (counts.errors)
+        return VKZ_EXIT_HARNESS;
+    if (run->done > 0 && counts.ok + counts.mistrusted == 0)
+        return VKZ_EXIT_NOTHING;
+    return VKZ_EXIT_OK;
+}
+
+static void run_finish(struct run *run)
+{
+    vkz_session_destroy(&run->session);
+    vkz_journal_close(&run->journal);
+    vkz_table_destroy(&run->table);
+    yyjson_doc_free(run->header_doc);
+    yyjson_doc_free(run->ceilings_doc);
+    free(run->list.jobs);
+}
+
+static enum vkz_status run_init(struct run *run, const struct vkz_options *options,
+                                enum vkz_verb verb, struct vkz_error *err)
+{
+    *run = (struct run){.options = options, .verb = verb, .start_ns = vkz_host_ns(),
+                        .progress = isatty(STDERR_FILENO)};
+    const struct sigaction action = {.sa_handler = on_interrupt};
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    return vkz_table_create(&run->table, err);
+}
+
+static void print_outcome(struct run *run)
+{
+    clear_progress(run);
+    if (run->options->json)
+        return;
+    if (run->verb == VKZ_VERB_CEILINGS)
+        vkz_ceilings_print(run->ceilings, stdout, NULL);
+    else
+        vkz_table_print(run->table, stdout, NULL);
+    vkz_table_print_summary(run->table, stdout, NULL,
+                            &(struct vkz_table_summary){
+                                .path = run->journal ? vkz_journal_path(run->journal) : NULL,
+                                .verb = verb_name(run->verb),
+                                .header = run->header,
+                                .seconds = seconds(run),
+                                .interrupted = was_interrupted,
+                            });
+}
+
+static int run_cases(const struct vkz_options *options, enum vkz_verb verb)
+{
+    struct run run;
+    struct vkz_selection selection;
+    struct vkz_error err = {0};
+    yyjson_val *hello = NULL;
+    enum vkz_status status = run_init(&run, options, verb, &err);
+    if (status == VKZ_OK)
+        status = vkz_selection_create(options, &selection, &err);
+    if (status != VKZ_OK) {
+        run_finish(&run);
+        return vkz_cli_fail(&err);
+    }
+    status = add_jobs(&run, &selection, &err);
+    if (status == VKZ_OK)
+        status = start_session(&run, &err);
+    if (status == VKZ_OK)
+        status = vkz_session_hello(run.session, &hello, &err);
+    if (status == VKZ_OK)
+        status = open_output(&run, hello, &err);
+    if (status == VKZ_OK && verb == VKZ_VERB_BENCH && !options->no_ceilings && !run.ceilings)
+        status = measure_ceilings(&run, &err);
+    if (status == VKZ_OK)
+        status = write_header(&run, hello, verb_name(verb), &err);
+    const double llc = yyjson_get_num(yyjson_obj_get(run.ceilings, "llc_bytes"));
+    for (int i = 0; i < run.list.count; i++)
+        run.list.jobs[i].llc_bytes = llc;
+    if (status == VKZ_OK) {
+        const struct vkz_session_events events = {on_result, on_progress, &run};
+        status = vkz_session_run(run.session, run.list.jobs, run.list.count, &events, &err);
+        if (status == VKZ_OK && run.error.status != VKZ_OK)
+            status = vkz_error_set(&err, run.error.status, "%s", run.error.message);
+        write_end(&run, was_interrupted       ? "interrupted"
+                        : status == VKZ_OK ? "complete"
+                                           : "failed");
+        print_outcome(&run);
+    }
+    const int exit_code = status == VKZ_OK ? exit_status(&run) : vkz_cli_fail(&err);
+    run_finish(&run);
+    vkz_selection_finish(&selection);
+    return exit_code;
+}
+
+int vkz_cmd_check(const struct vkz_options *options)
+{
+    return run_cases(options, VKZ_VERB_CHECK);
+}
+
+int vkz_cmd_bench(const struct vkz_options *options)
+{
+    return run_cases(options, VKZ_VERB_BENCH);
+}
+
+int vkz_cmd_peak(const struct vkz_options *options)
+{
+    struct run run;
+    struct vkz_error err = {0};
+    yyjson_val *hello = NULL;
+    enum vkz_status status = run_init(&run, options, VKZ_VERB_CEILINGS, &err);
+    if (status == VKZ_OK)
+        status = start_session(&run, &err);
+    if (status == VKZ_OK)
+        status = vkz_session_hello(run.session, &hello, &err);
+    if (status == VKZ_OK)
+        status = measure_ceilings(&run, &err);
+    if (status == VKZ_OK)
+        status = open_output(&run, hello, &err);
+    if (status == VKZ_OK)
+        status = write_header(&run, hello, "peak", &err);
+    if (status == VKZ_OK) {
+        write_end(&run, was_interrupted ? "interrupted" : "complete");
+        print_outcome(&run);
+    }
+    const int exit_code = status != VKZ_OK     ? vkz_cli_fail(&err)
+                          : was_interrupted ? VKZ_EXIT_INTERRUPTED
+                          : run.ceilings    ? VKZ_EXIT_OK
+                                            : VKZ_EXIT_HARNESS;
+    run_finish(&run);
+    return exit_code;
+}
