@@ -1,0 +1,344 @@
+// SPDX-License-Identifier: MIT
+//
+// What the kernels of this family share: push constants, axes, buffers, loads and stores
+//
+// The includer defines ATTENTION_WEIGHT to the number of a WEIGHT_ constant of
+// lib/score.glsl. Of the tensors only those that the op has are declared.
+#ifndef VKZ_ATTENTION_IO_GLSL
+#define VKZ_ATTENTION_IO_GLSL
+
+#include "lib/num.glsl"
+
+const uint WEIGHT = ATTENTION_WEIGHT;
+
+// --- axes and shapes ------------------------------------------------------------------
+
+layout(constant_id = 5) const uint EXP = 5;
+layout(constant_id = 6) const uint VEC = 1;
+layout(constant_id = 32) const uint HEAD_DIM = 64;
+layout(constant_id = 33) const uint V_DIM = 64;
+
+#if ATTENTION_WEIGHT == 3 // softplus: causal, nothing else
+const uint MASK = 1;
+#else
+layout(constant_id = 16) const uint MASK = 0;
+#endif
+#if ATTENTION_WEIGHT <= 1
+layout(constant_id = 17) const uint BIAS = 0;
+#else
+const uint BIAS = 0;
+#endif
+#if ATTENTION_WEIGHT == 0
+layout(constant_id = 18) const uint CAP = 0;
+layout(constant_id = 19) const uint SINK = 0;
+layout(constant_id = 20) const uint LSE = 0;
+#else
+const uint CAP = 0;
+#endif
+#if ATTENTION_WEIGHT == 2
+layout(constant_id = 21) const uint NORM = 0;
+const uint NORM_VISIBLE = 0;
+const uint NORM_TK = 1;
+#endif
+
+layout(push_constant, std430) uniform Push {
+    uint heads, kv_heads;
+#if ATTENTION_WEIGHT == 3
+    int len;
+#else
+    int q_len, kv_len;
+    int wl, wr, np;
+    float tau;
+#endif
+#if ATTENTION_WEIGHT == 0
+    float slope0, cap;
+#elif ATTENTION_WEIGHT == 1
+    float slope0, beta;
+#elif ATTENTION_WEIGHT == 2
+    float alpha;
+#endif
+} pc;
+
+#if ATTENTION_WEIGHT == 3
+#define IO_Q_LEN pc.len
+#define IO_KV_LEN pc.len
+#else
+#define IO_Q_LEN pc.q_len
+#define IO_KV_LEN pc.kv_len
+#endif
+
+// --- buffers --------------------------------------------------------------------------
+
+// Four elements in one load: 16-bit types as two words, which costs a driver that checks
+// bounds two checks instead of four.
+#if defined(T_F32)
+#define IO2 vec2
+#define IO4 vec4
+vec2 io_widen2(const vec2 x) { return x; }
+vec4 io_widen4(const vec4 x) { return x; }
+#elif defined(T_F16)
+#define IO2 uint
+#define IO4 uvec2
+vec2 io_widen2(const uint x) { return unpackHalf2x16(x); }
+vec4 io_widen4(const uvec2 x) { return vec4(unpackHalf2x16(x.x), unpackHalf2x16(x.y)); }
+#else
+#define IO2 uint
+#define IO4 uvec2
+vec2 io_widen2(const uint x) { return uintBitsToFloat(uvec2(x << 16, x & 0xffff0000u)); }
+vec4 io_widen4(const uvec2 x)
+{
+    return uintBitsToFloat(uvec4(x.x << 16, x.x & 0xffff0000u, x.y << 16, x.y & 0xffff0000u));
+}
+#endif
+
+layout(set = 0, binding = 0, std430) restrict readonly buffer Q { T q[]; };
+layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { IO4 q4[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K { T k[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K2 { IO2 k2[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { IO4 k4[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V { T v[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V2 { IO2 v2[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { IO4 v4[]; };
+#if ATTENTION_WEIGHT <= 1
+layout(set = 0, binding = 3, std430) restrict readonly buffer Bias { T bias[]; };
+#endif
+#if ATTENTION_WEIGHT == 0
+layout(set = 0, binding = 4, std430) restrict readonly buffer Rpar { float rpar[]; };
+layout(set = 0, binding = 5, std430) restrict readonly buffer Sink { float sink[]; };
+#endif
+#if ATTENTION_WEIGHT <= 2
+layout(set = 0, binding = 6, std430) restrict readonly buffer Seg { int seg[]; };
+#endif
+layout(set = 0, binding = 7, std430) restrict writeonly buffer O { T o[]; };
+layout(set = 0, binding = 7, std430) restrict writeonly buffer O4 { T4 o4[]; };
+#if ATTENTION_WEIGHT == 0
+layout(set = 0, binding = 8, std430) restrict writeonly buffer Lse { float lse[]; };
+#elif ATTENTION_WEIGHT == 3
+layout(set = 0, binding = 8, std430) restrict writeonly buffer Sum1 { float sum1[]; };
+// 1 / |k_j| of every key, written by pass norm.
+#define IO_KEY_NORM
+#ifdef PASS_NORM
+layout(set = 0, binding = 9, std430) restrict writeonly buffer Knorm { float knorm[]; };
+#else
+layout(set = 0, binding = 9, std430) restrict readonly buffer Knorm { float knorm[]; };
+#endif
+#endif
+
+// --- where this workgroup reads and writes --------------------------------------------
+
+uint io_head;     // query head
+uint io_q_row;    // row of q, o, lse, bias where the head's queries begin
+uint io_k_row;    // row of k and v where the KV head's keys begin
+uint io_seg_base; // element of seg where the batch's keys begin
+
+void io_begin(const uint head, const uint batch)
+{
+    io_head = head;
+    io_q_row = (batch * pc.heads + head) * uint(IO_Q_LEN);
+    io_k_row = (batch * pc.kv_heads + head / (pc.heads / pc.kv_heads)) * uint(IO_KV_LEN);
+    io_seg_base = batch * uint(IO_KV_LEN);
+}
+
+// --- hooks of lib/score.glsl ----------------------------------------------------------
+
+float score_bias_load(const uint row, const uint key)
+{
+#if ATTENTION_WEIGHT <= 1
+    return vkz_load(bias[(io_q_row + row) * uint(IO_KV_LEN) + key]);
+#else
+    return 0.0;
+#endif
+}
+
+int score_segment_load(const uint key)
+{
+#if ATTENTION_WEIGHT <= 2
+    return seg[io_seg_base + key];
+#else
+    return 0;
+#endif
+}
+
+#include "lib/score.glsl"
+
+score_map io_score_map()
+{
+    score_map s;
+    s.q_len = IO_Q_LEN;
+    s.kv_len = IO_KV_LEN;
+    s.wl = -1;
+    s.wr = -1;
+    s.np = 0;
+    s.scale = 1.0;
+    s.cap = 1.0;
+    s.offset = 0.0;
+    s.slope = 0.0;
+    s.r1 = 0.0;
+    s.r2 = 0.0;
+#if ATTENTION_WEIGHT != 3
+    s.wl = pc.wl;
+    s.wr = pc.wr;
+    s.np = pc.np;
+    s.scale = CAP != 0 ? pc.tau : pc.tau * SCORE_UNIT;
+#endif
+#if ATTENTION_WEIGHT <= 1
+    if (BIAS == BIAS_ALIBI) {
+        s.slope = score_alibi_slope(io_head, pc.heads, pc.slope0) * SCORE_UNIT;
+    }
+#endif
+#if ATTENTION_WEIGHT == 0
+    s.cap = pc.cap;
+    if (BIAS == BIAS_KERPLE_LOG || BIAS == BIAS_KERPLE_POWER) {
+        s.r1 = rpar[2u * io_head];
+        s.r2 = rpar[2u * io_head + 1u];
+    }
+#elif ATTENTION_WEIGHT == 1
+    s.offset = pc.beta * SCORE_UNIT;
+#endif
+    return s;
+}
+
+// --- rows of four elements ------------------------------------------------------------
+
+// Elements 4c .. 4c+3 of a row of `width` elements; 0 past its end. `width` and c are
+// constants after unrolling, so the tests of the VEC = 1 form fold away.
+#define IO_LOAD4(name, name4, row, width, c)                                              \
+    if (VEC == 4) {                                                                       \
+        return io_widen4(name4[(row) * ((width) / 4u) + (c)]);                            \
+    }                                                                                     \
+    const uint at = (row) * (width) + 4u * (c);                                           \
+    vec4 x = vec4(vkz_load(name[at]), 0.0, 0.0, 0.0);                                     \
+    if (4u * (c) + 1u < (width)) {                                                        \
+        x.y = vkz_load(name[at + 1u]);                                                    \
+    }                                                                                     \
+    if (4u * (c) + 2u < (width)) {                                                        \
+        x.z = vkz_load(name[at + 2u]);                                                    \
+    }                                                                                     \
+    if (4u * (c) + 3u < (width)) {                                                        \
+        x.w = vkz_load(name[at + 3u]);                                                    \
+    }                                                                                     \
+    return x
+
+vec4 io_q(const uint row, const uint c)
+{
+    IO_LOAD4(q, q4, io_q_row + row, HEAD_DIM, c);
+}
+
+vec4 io_k(const uint key, const uint c)
+{
+    IO_LOAD4(k, k4, io_k_row + key, HEAD_DIM, c);
+}
+
+vec4 io_v(const uint key, const uint c)
+{
+    IO_LOAD4(v, v4, io_k_row + key, V_DIM, c);
+}
+
+// Elements 2c and 2c+1 of a row, each lane another c; anything readable past its end.
+#define IO_LOAD2(name, name2, row, width, c)                                              \
+    if (VEC == 4) {                                                                       \
+        const uint at = (row) * ((width) / 2u) + min((c), (width) / 2u - 1u);             \
+        return io_widen2(name2[at]);                                                      \
+    }                                                                                     \
+    const uint e = 2u * (c);                                                              \
+    const uint at = (row) * (width);                                                      \
+    return vec2(vkz_load(name[at + min(e, (width) - 1u)]),                                \
+                vkz_load(name[at + min(e + 1u, (width) - 1u)]))
+
+vec2 io_k2(const uint key, const uint c)
+{
+    IO_LOAD2(k, k2, io_k_row + key, HEAD_DIM, c);
+}
+
+vec2 io_v2(const uint key, const uint c)
+{
+    IO_LOAD2(v, v2, io_k_row + key, V_DIM, c);
+}
+
+void io_store_o(const uint row, const uint c, const vec4 x)
+{
+    if (VEC == 4) {
+        o4[(io_q_row + row) * (V_DIM / 4u) + c] = vkz_store4(x);
+        return;
+    }
+    const uint at = (io_q_row + row) * V_DIM + 4u * c;
+    o[at] = vkz_store(x.x);
+    if (4u * c + 1u < V_DIM) {
+        o[at + 1u] = vkz_store(x.y);
+    }
+    if (4u * c + 2u < V_DIM) {
+        o[at + 2u] = vkz_store(x.z);
+    }
+    if (4u * c + 3u < V_DIM) {
+        o[at + 3u] = vkz_store(x.w);
+    }
+}
+
+// --- norms ------------------------------------------------------------------------------
+
+// 1 / max(|x|, 1e-12) from |x|^2.
+float io_inverse_norm(const float norm2)
+{
+    const float norm = sqrt(norm2);
+    return 1.0 / (norm < 1.0e-12 ? 1.0e-12 : norm);
+}
+
+#ifdef PASS_NORM
+void io_write_key_norm(const uint key, const uint kv_head, const uint batch)
+{
+    io_k_row = (batch * pc.kv_heads + kv_head) * uint(IO_KV_LEN);
+    float norm2 = 0.0;
+    for (uint c = 0; c < (HEAD_DIM + 3u) / 4u; c++) {
+        const vec4 x = io_k(key, c);
+        norm2 += dot(x, x);
+    }
+    knorm[io_k_row + key] = io_inverse_norm(norm2);
+}
+#endif
+
+// --- the end of a row -----------------------------------------------------------------
+
+// Writes what the op keeps of a row's statistics and returns the factor that finishes its
+// outputs: m is the running maximum in base 2, l the sum of weights (both where the weight
+// function has them).
+float io_finish_row(const score_map s, const uint row, const bool store, const float m,
+                    const float l)
+{
+#if ATTENTION_WEIGHT == 0
+    float top = m;
+    float sum = l;
+    if (SINK != 0) {
+        // One more key, of value 0.
+        const float x = SINK == 1 ? 0.0 : sink[io_head] * SCORE_UNIT;
+        top = max(m, x);
+        sum = l * vkz_exp2_accurate(m - top) + vkz_exp2_accurate(x - top);
+    }
+    if (LSE != 0 && store) {
+        // The logarithm of 0 is spelled out: not every driver's is an infinity.
+        const float minus_infinity = uintBitsToFloat(0xff800000u);
+        lse[io_q_row + row] =
+            sum == 0.0 ? minus_infinity : (top + vkz_log2(sum)) * VKZ_LN2;
+    }
+    return sum == 0.0 ? 0.0 : (SINK != 0 ? vkz_exp2_accurate(m - top) : 1.0) / sum;
+#elif ATTENTION_WEIGHT == 1
+    return 1.0;
+#elif ATTENTION_WEIGHT == 2
+    if (NORM == NORM_TK) {
+        return 1.0 / float(pc.kv_len);
+    }
+    if (NORM != NORM_VISIBLE) {
+        return vkz_exp2_accurate(-pc.alpha * vkz_log2(float(pc.kv_len)));
+    }
+    const int p = int(row) + pc.kv_len - pc.q_len;
+    const int segment = MASK == MASK_DOC ? score_segment_load(uint(max(p, 0))) : 0;
+    const uint n = score_visible_count(s, p, segment);
+    return n == 0u ? 0.0 : 1.0 / float(n);
+#else
+    if (store) {
+        sum1[io_q_row + row] = l;
+    }
+    return l == 0.0 ? 0.0 : 1.0 / l;
+#endif
+}
+
+#endif

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT
+//
+// Matrix product, register tiles fed from global memory
+//
+//   c = epilogue(alpha * op(a) op(b) + beta * c0), see the contract
+//
+// Why this one: no barrier and no shared memory, rows of A read at one address for the
+// whole workgroup. Good on CPU drivers and for few rows; on a GPU gemm_tile moves
+// several times less data.
+//
+//! kernel   gemm_direct
+//! op       gemm/1
+//! tier     T0
+//! bind     0 a     in   T[m, k]
+//! bind     1 b     in   T[n, k]
+//! bind     2 c0    in   T[m, n]  when beta != 0 || EPILOGUE == EPILOGUE.residual
+//! bind     3 bias  in   f32[n]  when EPILOGUE >= EPILOGUE.bias && EPILOGUE <= EPILOGUE.bias_silu
+//! bind     4 scale in   f32[EPILOGUE == EPILOGUE.scale_row ? m : n]  when EPILOGUE == EPILOGUE.scale_row || EPILOGUE == EPILOGUE.scale_col
+//! bind     5 c     out  T[m, n]
+//! push     m:u32 n:u32 k:u32 alpha:f32 beta:f32
+//! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64   // lanes side by side
+//! spec     3 TILE_ROWS u32 8 = is_cpu ? 32 : 8   // rows a workgroup
+//! spec     4 TILE_COLS u32 1                     // groups of four columns a lane
+//! spec     12 VEC_A u32 1 = TRANS != TRANS.tn && k % 4 == 0 ? 4 : 1
+//! spec     13 VEC_B u32 1 = (TRANS == TRANS.nt ? k : n) % 4 == 0 ? 4 : 1
+//! spec     14 VEC_C u32 1 = n % 4 == 0 ? 4 : 1
+//! spec     16 TRANS u32 0
+//! spec     17 EPILOGUE u32 0
+//! spec     18 HAS_C0 u32 0 = beta != 0 || EPILOGUE == EPILOGUE.residual
+//! pass     main  groups ceildiv(n,4*WG_SIZE*TILE_COLS) ceildiv(m,TILE_ROWS)
+//! variant  f32  T=f32
+//! variant  f16  T=f16
+//! variant  bf16 T=bf16
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x = 64, local_size_x_id = 0) in;
+layout(constant_id = 3) const uint TILE_ROWS = 8;
+layout(constant_id = 4) const uint TILE_COLS = 1;
+
+#include "gemm/io.glsl"
+#include "lib/tile_direct.glsl"
+
+void main()
+{
+    const uint lanes = gl_WorkGroupSize.x;
+    const uint col = 4 * (gl_WorkGroupID.x * lanes * TILE_COLS + gl_LocalInvocationID.x);
+    vkz_tile_direct(gl_WorkGroupID.y * TILE_ROWS, col, lanes, 0, pc.k);
+}

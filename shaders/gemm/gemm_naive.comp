@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT
+//
+// Matrix product, one lane one element
+//
+//   c = epilogue(alpha * op(a) op(b) + beta * c0), see the contract
+//
+// Why this one: it is the loop of the definition, the reference on a device. Others must
+// agree with it and be faster.
+//
+//! kernel   gemm_naive
+//! op       gemm/1
+//! tier     T0
+//! bind     0 a     in   T[m, k]
+//! bind     1 b     in   T[n, k]
+//! bind     2 c0    in   T[m, n]  when beta != 0 || EPILOGUE == EPILOGUE.residual
+//! bind     3 bias  in   f32[n]  when EPILOGUE >= EPILOGUE.bias && EPILOGUE <= EPILOGUE.bias_silu
+//! bind     4 scale in   f32[EPILOGUE == EPILOGUE.scale_row ? m : n]  when EPILOGUE == EPILOGUE.scale_row || EPILOGUE == EPILOGUE.scale_col
+//! bind     5 c     out  T[m, n]
+//! push     m:u32 n:u32 k:u32 alpha:f32 beta:f32
+//! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64   // columns a workgroup
+//! spec     16 TRANS u32 0
+//! spec     17 EPILOGUE u32 0
+//! spec     18 HAS_C0 u32 0 = beta != 0 || EPILOGUE == EPILOGUE.residual
+//! pass     main  groups ceildiv(n,WG_SIZE) min(m,65535)
+//! variant  f32  T=f32
+//! variant  f16  T=f16
+//! variant  bf16 T=bf16
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+
+#define GEMM_SCALAR
+#include "gemm/io.glsl"
+
+layout(local_size_x = 64, local_size_x_id = 0) in;
+
+void main()
+{
+    const uint col = gl_GlobalInvocationID.x;
+    for (uint row = gl_WorkGroupID.y; row < pc.m; row += gl_NumWorkGroups.y) {
+        float sum = 0.0;
+        for (uint kk = 0; kk < pc.k; ++kk) {
+            sum += load_a(row, kk) * load_b(kk, col);
+        }
+        store_c(row, col, sum);
+    }
+}

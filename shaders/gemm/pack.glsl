@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: MIT
+//
+// Both passes of gemm_pack and batched_gemm_pack; their front matter is the includer's
+//
+// Pass pack: four rows (or columns) and four k at a time, the 4x4 block that is contiguous
+// in both layouts after a transposition in registers. Lanes run along the memory.
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x = 4, local_size_x_id = 0) in;
+layout(constant_id = 3) const uint TILE_ROWS = 32;
+layout(constant_id = 4) const uint TILE_COLS = 1;
+
+#include "gemm/io.glsl"
+
+const uint PACK_CHUNK = 32; // groups of four k that one workgroup packs of a column strip
+
+uint groups_k() { return (pc.k + 3) / 4; }
+uint ceildiv(const uint x, const uint y) { return (x + y - 1) / y; }
+uint panel_columns() { return 4 * gl_WorkGroupSize.x * TILE_COLS; }
+uint base_pa() { return gl_WorkGroupID.z * ceildiv(pc.m, TILE_ROWS) * TILE_ROWS * groups_k(); }
+#ifdef GEMM_BATCHED
+uint base_pb()
+{
+    const uint item = SHARED_B != 0 ? 0 : gl_WorkGroupID.z;
+    return item * ceildiv(pc.n, panel_columns()) * panel_columns() * groups_k();
+}
+#else
+uint base_pb() { return 0; }
+#endif
+
+#ifdef PASS_PACK
+
+layout(std430, binding = 6) restrict writeonly buffer BufferPa { vec4 pa[]; };
+layout(std430, binding = 7) restrict writeonly buffer BufferPb { vec4 pb[]; };
+
+// Ones where an index is inside, zeros beyond the edge.
+vec4 inside(const uint first, const uint end)
+{
+    return vec4(lessThan(first + uvec4(0, 1, 2, 3), uvec4(end)));
+}
+
+// x where `keep` is 1, 0 where it is 0, whatever x is.
+vec4 masked(const vec4 x, const vec4 keep)
+{
+    return mix(vec4(0.0), x, greaterThan(keep, vec4(0.0)));
+}
+
+void transpose4(inout vec4 block[4])
+{
+    const mat4 t = transpose(mat4(block[0], block[1], block[2], block[3]));
+    [[unroll]] for (uint i = 0; i < 4; ++i) {
+        block[i] = t[i];
+    }
+}
+
+// block[i] = A[row + i, 4q .. 4q+3]
+void load_block_a(const uint row, const uint q, out vec4 block[4])
+{
+    const uint last_k = pc.k - 1;
+    [[unroll]] for (uint i = 0; i < 4; ++i) {
+        if (TRANS == TRANS_TN && VEC_A == 4) {
+            const uint r = min(row, pc.m - 4) / 4;
+            const uint kk = min(4 * q + i, last_k);
+            block[i] = vkz_load_w4(a4[base_a() / 4 + kk * (pc.m / 4) + r]);
+        } else if (VEC_A == 4) {
+            block[i] = load_a4(row + i, q);
+        } else {
+            block[i] = vec4(load_a(row + i, min(4 * q, last_k)),
+                            load_a(row + i, min(4 * q + 1, last_k)),
+                            load_a(row + i, min(4 * q + 2, last_k)),
+                            load_a(row + i, min(4 * q + 3, last_k)));
+        }
+    }
+    if (TRANS == TRANS_TN && VEC_A == 4) {
+        transpose4(block);
+    }
+    const vec4 keep = inside(4 * q, pc.k);
+    [[unroll]] for (uint i = 0; i < 4; ++i) {
+        block[i] = masked(block[i], row + i < pc.m ? keep : vec4(0.0));
+    }
+}
+
+// block[x] = B[4q + x, col .. col+3]
+void load_block_b(const uint q, const uint col, out vec4 block[4])
+{
+    if (TRANS == TRANS_NT && VEC_B == 4) {
+        load_b4x4(q, col, block);
+    } else {
+        [[unroll]] for (uint x = 0; x < 4; ++x) {
+            block[x] = load_b4(min(4 * q + x, pc.k - 1), col);
+        }
+    }
+    const vec4 keep = inside(col, pc.n);
+    [[unroll]] for (uint x = 0; x < 4; ++x) {
+        block[x] = masked(block[x], 4 * q + x < pc.k ? keep : vec4(0.0));
+    }
+}
+
+void pack_a(const uint strip, const uint q)
+{
+    const uint row = 4 * strip;
+    vec4 block[4];
+    load_block_a(row, q, block);
+    const uint to = base_pa() + (row / TILE_ROWS * groups_k() + q) * TILE_ROWS
+                    + row % TILE_ROWS;
+    [[unroll]] for (uint i = 0; i < 4; ++i) {
+        pa[to + i] = block[i];
+    }
+}
+
+void pack_b(const uint strip, const uint q)
+{
+    const uint width = gl_WorkGroupSize.x * TILE_COLS;
+    vec4 block[4];
+    load_block_b(q, 4 * strip, block);
+    const uint to = base_pb() + (strip / width * 4 * groups_k() + 4 * q) * width
+                    + strip % width;
+    [[unroll]] for (uint x = 0; x < 4; ++x) {
+        pb[to + x * width] = block[x];
+    }
+}
+
+// One workgroup takes a strip and all of k when k is contiguous, else as many strips as it
+// has lanes and a chunk of k.
+uint units(const uint strips, const bool along_k)
+{
+    return along_k ? strips
+                   : ceildiv(strips, gl_WorkGroupSize.x) * ceildiv(groups_k(), PACK_CHUNK);
+}
+
+void main()
+{
+    const uint lanes = gl_WorkGroupSize.x;
+    const uint lane = gl_LocalInvocationID.x;
+    const uint strips_a = ceildiv(pc.m, TILE_ROWS) * (TILE_ROWS / 4);
+    const uint strips_b = ceildiv(pc.n, panel_columns()) * lanes * TILE_COLS;
+    const uint units_a = units(strips_a, TRANS != TRANS_TN);
+    const uint units_b = units(strips_b, TRANS == TRANS_NT);
+    for (uint u = gl_WorkGroupID.x; u < units_a; u += gl_NumWorkGroups.x) {
+        if (TRANS != TRANS_TN) {
+            for (uint q = lane; q < groups_k(); q += lanes) {
+                pack_a(u, q);
+            }
+        } else {
+            const uint across = ceildiv(strips_a, lanes);
+            const uint strip = u % across * lanes + lane;
+            const uint first = u / across * PACK_CHUNK;
+            const uint end = min(first + PACK_CHUNK, groups_k());
+            for (uint q = first; q < end && strip < strips_a; ++q) {
+                pack_a(strip, q);
+            }
+        }
+    }
+#ifdef GEMM_BATCHED
+    if (SHARED_B != 0 && gl_WorkGroupID.z > 0) {
+        return;
+    }
+#endif
+    for (uint u = gl_WorkGroupID.x; u < units_b; u += gl_NumWorkGroups.x) {
+        if (TRANS == TRANS_NT) {
+            for (uint q = lane; q < groups_k(); q += lanes) {
+                pack_b(u, q);
+            }
+        } else {
+            const uint across = ceildiv(strips_b, lanes);
+            const uint strip = u % across * lanes + lane;
+            const uint first = u / across * PACK_CHUNK;
+            const uint end = min(first + PACK_CHUNK, groups_k());
+            for (uint q = first; q < end && strip < strips_b; ++q) {
+                pack_b(strip, q);
+            }
+        }
+    }
+}
+
+#else // PASS_MAIN
+
+layout(std430, binding = 6) restrict readonly buffer BufferPa { vec4 pa[]; };
+layout(std430, binding = 7) restrict readonly buffer BufferPb { vec4 pb[]; };
+
+const uint LANES = gl_WorkGroupSize.x;
+
+vec4 load_a_panel(const uint q, const uint row)
+{
+    return pa[base_pa() + (gl_WorkGroupID.x * groups_k() + q) * TILE_ROWS + row];
+}
+
+vec4 load_b_panel(const uint kk, const uint j)
+{
+    const uint group = (gl_WorkGroupID.y * 4 * groups_k() + kk) * TILE_COLS + j;
+    return pb[base_pb() + group * LANES + gl_LocalInvocationID.x];
+}
+
+void store_tile(const uint row, const uint j, const vec4 sum)
+{
+    store_c4(gl_WorkGroupID.x * TILE_ROWS + row,
+             gl_WorkGroupID.y * panel_columns() + 4 * (j * LANES + gl_LocalInvocationID.x),
+             sum);
+}
+
+#include "lib/tile_lanes.glsl"
+
+void main()
+{
+    vkz_tile_lanes(gl_LocalInvocationID.x, 0, groups_k());
+}
+
+#endif

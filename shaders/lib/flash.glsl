@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: MIT
+//
+// The flash attention tile where a lane owns whole query rows
+//
+//            key j, the same for all lanes
+//   lane 0   q[ROWS] . k_j -> w[ROWS]   o[ROWS] += w v_j
+//   lane 1   ...                        no row crosses lanes: no shared memory,
+//   lane 2   ...                        no barrier, no reduction
+//
+// A lane holds ROWS query rows and their outputs in registers and walks KEYS keys at a
+// time. For softmax the running maximum m and sum l are the lane's own; the outputs are
+// rescaled while the tile's values are added to them. Other weights need no statistics.
+//
+// Keys and values come in chunks of FLASH_CHUNK elements, by one of two ways:
+//
+//   plain           every lane reads the same vec4: one broadcast, if the driver sees it
+//   FLASH_SHUFFLE   lane l of each SUBGROUP lanes reads a pair of the row, and the lanes
+//                   hand them round: SUBGROUP * 2 elements a chunk
+//
+// The second looks dearer and is 3 times faster on a driver that checks the bounds of each
+// element it reads: a row is then checked once, by all lanes together.
+//
+// The kernel declares, before including this file:
+//   constants   HEAD_DIM V_DIM ROWS KEYS, those of lib/score.glsl, and for FLASH_SHUFFLE
+//               SUBGROUP: a power of two, at most the subgroup's size
+//   functions   vec4 flash_q(uint row, uint c)     elements 4c..4c+3; 0 past the row's end
+//               FLASH_CHUNK_T flash_k(uint key, uint c)   vec4: elements 4c..4c+3, or
+//               FLASH_CHUNK_T flash_v(uint key, uint c)   vec2: elements 2c and 2c+1
+//               float flash_key_scale(uint key)    factor on the scores of a key
+//               float flash_row_scale(uint row, float norm2)   softplus: factor on the
+//                                                  scores of a row, norm2 = |q|^2
+// and calls flash_lane() with row indices of its own (which need not be contiguous).
+#ifndef VKZ_FLASH_GLSL
+#define VKZ_FLASH_GLSL
+
+#include "lib/score.glsl"
+
+#ifdef FLASH_SHUFFLE
+const uint FLASH_CHUNK = 2u * SUBGROUP;
+
+FLASH_CHUNK_T flash_chunk_k_(const uint key, const uint c)
+{
+    return flash_k(key, c * SUBGROUP + gl_SubgroupInvocationID % SUBGROUP);
+}
+
+FLASH_CHUNK_T flash_chunk_v_(const uint key, const uint c)
+{
+    return flash_v(key, c * SUBGROUP + gl_SubgroupInvocationID % SUBGROUP);
+}
+
+float flash_element_(const FLASH_CHUNK_T chunk, const uint i)
+{
+    return subgroupShuffle((i & 1u) == 0u ? chunk.x : chunk.y, i >> 1);
+}
+#else
+const uint FLASH_CHUNK = 4u;
+
+FLASH_CHUNK_T flash_chunk_k_(const uint key, const uint c)
+{
+    return flash_k(key, c);
+}
+
+FLASH_CHUNK_T flash_chunk_v_(const uint key, const uint c)
+{
+    return flash_v(key, c);
+}
+
+float flash_element_(const FLASH_CHUNK_T chunk, const uint i)
+{
+    return chunk[i];
+}
+#endif
+
+const bool FLASH_MAX = WEIGHT == WEIGHT_SOFTMAX;
+const bool FLASH_SUM = WEIGHT == WEIGHT_SOFTMAX || WEIGHT == WEIGHT_SOFTPLUS;
+
+const uint FLASH_D = (HEAD_DIM + 3u) / 4u * 4u; // what flash_q fills
+const uint FLASH_V = (V_DIM + 3u) / 4u * 4u;
+const uint FLASH_D_CHUNKS = (HEAD_DIM + FLASH_CHUNK - 1u) / FLASH_CHUNK;
+const uint FLASH_V_CHUNKS = (V_DIM + FLASH_CHUNK - 1u) / FLASH_CHUNK;
+
+float flash_q_[ROWS * FLASH_D];
+float flash_o[ROWS * FLASH_V]; // outputs, not yet divided by flash_l
+float flash_m[ROWS];           // running maximum (softmax)
+float flash_l[ROWS];           // sum of weights (softmax, softplus)
+
+// Rows first + r * stride, r < ROWS, of which those below q_len count. p_low and p_high
+// are the first and last key position of the workgroup's rows.
+void flash_lane(const score_map s, const uint first, const uint stride, const int p_low,
+                const int p_high)
+{
+    const int delta = s.kv_len - s.q_len;
+    uint row[ROWS];
+    int p[ROWS];
+    int segment[ROWS];
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        row[r] = min(first + r * stride, uint(s.q_len) - 1u);
+        p[r] = int(row[r]) + delta;
+        segment[r] = 0;
+        if (MASK == MASK_DOC) {
+            // A query before the first key sees nothing, whatever its segment.
+            segment[r] = score_segment_load(uint(max(p[r], 0)));
+        }
+        float norm2 = 0.0;
+        [[unroll]] for (uint c = 0; c < FLASH_D / 4u; c++) {
+            const vec4 q = flash_q(row[r], c);
+            if (WEIGHT == WEIGHT_SOFTPLUS) {
+                norm2 += dot(q, q);
+            }
+            [[unroll]] for (uint i = 0; i < 4u; i++) {
+                flash_q_[r * FLASH_D + 4u * c + i] = q[i] * s.scale;
+            }
+        }
+        if (WEIGHT == WEIGHT_SOFTPLUS) {
+            const float factor = flash_row_scale(row[r], norm2);
+            [[unroll]] for (uint e = 0; e < FLASH_D; e++) {
+                flash_q_[r * FLASH_D + e] *= factor;
+            }
+        }
+        [[unroll]] for (uint e = 0; e < FLASH_V; e++) {
+            flash_o[r * FLASH_V + e] = 0.0;
+        }
+        flash_m[r] = SCORE_LOWEST;
+        flash_l[r] = 0.0;
+    }
+
+    const ivec2 range = score_key_range(s, p_low, p_high);
+    for (int j0 = range.x; j0 < range.y; j0 += int(KEYS)) {
+        const bool whole = score_all_visible(s, p_low, p_high, j0, j0 + int(KEYS) - 1);
+        uint key[KEYS];
+        [[unroll]] for (uint j = 0; j < KEYS; j++) {
+            key[j] = min(uint(j0) + j, uint(s.kv_len) - 1u);
+        }
+
+        // Scores.
+        float w[ROWS * KEYS];
+        [[unroll]] for (uint i = 0; i < ROWS * KEYS; i++) {
+            w[i] = 0.0;
+        }
+        [[unroll]] for (uint c = 0; c < FLASH_D_CHUNKS; c++) {
+            FLASH_CHUNK_T k[KEYS];
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                k[j] = flash_chunk_k_(key[j], c);
+            }
+            [[unroll]] for (uint i = 0; i < FLASH_CHUNK; i++) {
+                const uint e = c * FLASH_CHUNK + i;
+                if (e < HEAD_DIM) {
+                    [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                        const float x = flash_element_(k[j], i);
+                        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                            const uint at = r * KEYS + j;
+                            w[at] = fma(flash_q_[r * FLASH_D + e], x, w[at]);
+                        }
+                    }
+                }
+            }
+        }
+        [[unroll]] for (uint j = 0; j < KEYS; j++) {
+            const float factor = flash_key_scale(key[j]);
+            [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                const uint at = r * KEYS + j;
+                w[at] = score_modify(s, w[at] * factor, p[r], row[r], key[j]);
+            }
+        }
+
+        // A pair that is not visible must not count even if its score is NaN: its weight
+        // is selected away, here and below, never multiplied by 0.
+        bool seen[ROWS * KEYS];
+        [[unroll]] for (uint i = 0; i < ROWS * KEYS; i++) {
+            seen[i] = true;
+        }
+        if (!whole) {
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                    seen[r * KEYS + j] = j0 + int(j) < range.y &&
+                        score_visible(s, p[r], int(key[j]), segment[r]);
+                }
+            }
+        }
+
+        // Weights.
+        float rescale[ROWS];
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            rescale[r] = 1.0;
+            float m = flash_m[r];
+            if (FLASH_MAX) {
+                [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                    const uint at = r * KEYS + j;
+                    m = max(m, seen[at] ? w[at] : SCORE_LOWEST);
+                }
+                rescale[r] = vkz_exp2(flash_m[r] - m, EXP);
+                flash_m[r] = m;
+            }
+            float sum = 0.0;
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                const uint at = r * KEYS + j;
+                const float y = FLASH_MAX ? vkz_exp2(w[at] - m, EXP) : score_weight(w[at]);
+                w[at] = seen[at] ? y : 0.0;
+                sum += w[at];
+            }
+            if (FLASH_SUM) {
+                flash_l[r] = fma(flash_l[r], rescale[r], sum);
+            }
+        }
+
+        // Outputs.
+        [[unroll]] for (uint c = 0; c < FLASH_V_CHUNKS; c++) {
+            FLASH_CHUNK_T v[KEYS];
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                v[j] = flash_chunk_v_(key[j], c);
+            }
+            [[unroll]] for (uint i = 0; i < FLASH_CHUNK; i++) {
+                const uint e = c * FLASH_CHUNK + i;
+                if (e < V_DIM) {
+                    float o[ROWS];
+                    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                        o[r] = flash_o[r * FLASH_V + e];
+                        if (FLASH_MAX) {
+                            o[r] *= rescale[r];
+                        }
+                    }
+                    [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                        const float x = flash_element_(v[j], i);
+                        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                            const uint at = r * KEYS + j;
+                            const float y = fma(w[at], x, o[r]);
+                            // Keys past the end repeat the last one: nothing to hide.
+                            o[r] = MASK == MASK_NONE || seen[at] ? y : o[r];
+                        }
+                    }
+                    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                        flash_o[r * FLASH_V + e] = o[r];
+                    }
+                }
+            }
+        }
+    }
+}
+
+#endif
