@@ -35,6 +35,7 @@ struct feature_set {
     VkPhysicalDeviceShaderIntegerDotProductFeatures dot;
     VkPhysicalDeviceSubgroupSizeControlFeatures size_control;
     VkPhysicalDeviceShaderSubgroupRotateFeaturesKHR rotate;
+    VkPhysicalDeviceWorkgroupMemoryExplicitLayoutFeaturesKHR shared_layout;
     VkPhysicalDeviceShaderBfloat16FeaturesKHR bfloat16;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR coopmat;
     VkPhysicalDeviceCooperativeMatrix2FeaturesNV coopmat2;
@@ -68,6 +69,8 @@ static const struct block {
           "VK_EXT_subgroup_size_control", VK_API_VERSION_1_3),
     BLOCK(rotate, PHYSICAL_DEVICE_SHADER_SUBGROUP_ROTATE_FEATURES_KHR,
           "VK_KHR_shader_subgroup_rotate", 0),
+    BLOCK(shared_layout, PHYSICAL_DEVICE_WORKGROUP_MEMORY_EXPLICIT_LAYOUT_FEATURES_KHR,
+          "VK_KHR_workgroup_memory_explicit_layout", 0),
     {offsetof(struct feature_set, bfloat16),
      VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_BFLOAT16_FEATURES_KHR,
      VK_KHR_SHADER_BFLOAT16_EXTENSION_NAME, 0},
@@ -138,6 +141,12 @@ static const struct row {
             memory_model, vulkanMemoryModelDeviceScope),
     FEATURE("PhysicalStorageBufferAddresses", "PhysicalStorageBufferAddressesEXT",
             address, bufferDeviceAddress),
+    FEATURE("WorkgroupMemoryExplicitLayoutKHR", NULL, shared_layout,
+            workgroupMemoryExplicitLayout),
+    FEATURE("WorkgroupMemoryExplicitLayout8BitAccessKHR", NULL, shared_layout,
+            workgroupMemoryExplicitLayout8BitAccess),
+    FEATURE("WorkgroupMemoryExplicitLayout16BitAccessKHR", NULL, shared_layout,
+            workgroupMemoryExplicitLayout16BitAccess),
     FEATURE("BFloat16TypeKHR", NULL, bfloat16, shaderBFloat16Type),
     FEATURE("BFloat16DotProductKHR", NULL, bfloat16, shaderBFloat16DotProduct),
     FEATURE("BFloat16CooperativeMatrixKHR", NULL, bfloat16,
@@ -180,6 +189,7 @@ static const struct {
     {"SPV_EXT_physical_storage_buffer", "PhysicalStorageBufferAddresses"},
     {"SPV_KHR_integer_dot_product", "DotProduct"},
     {"SPV_KHR_subgroup_rotate", "GroupNonUniformRotateKHR"},
+    {"SPV_KHR_workgroup_memory_explicit_layout", "WorkgroupMemoryExplicitLayoutKHR"},
     {"SPV_KHR_bfloat16", "BFloat16TypeKHR"},
     {"SPV_KHR_cooperative_matrix", "CooperativeMatrixKHR"},
     {"SPV_NV_cooperative_matrix2", "CooperativeMatrixReductionsNV"},

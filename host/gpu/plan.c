@@ -16,7 +16,7 @@ bool vkz_gpu_can_run(struct vkz_gpu *gpu, const struct vkz_kernel *kernel,
         if (vkz_support_runs(&gpu->support, module->capabilities, module->extensions,
                              need, sizeof need))
             continue;
-        vkz_error_set(err, VKZ_SKIP, "%s.%s %s", kernel->name, variant->name, need);
+        vkz_error_set(err, VKZ_SKIP, "%s", need);
         return false;
     }
     if (!variant->coopmat)
@@ -28,9 +28,9 @@ bool vkz_gpu_can_run(struct vkz_gpu *gpu, const struct vkz_kernel *kernel,
             return true;
     }
     vkz_error_set(err, VKZ_SKIP,
-                  "%s.%s needs cooperative matrix %s at subgroup scope, which the device "
-                  "does not list",
-                  kernel->name, variant->name, variant->coopmat);
+                  "needs cooperative matrix %s at subgroup scope, which the device does not "
+                  "list",
+                  variant->coopmat);
     return false;
 }
 

@@ -417,21 +417,26 @@ static void print_group(const struct layout *l, const char *op)
     }
 }
 
+// What the symbols stand for, as many on a line as fit.
 static void print_legend(const struct layout *l)
 {
     unsigned marks = 0;
-    const char *separator = "  ";
+    int at = 0;
     for (size_t i = 0; i < l->table->count; i++)
         marks |= is_timed(&l->table->rows[i]) ? l->table->rows[i].marks : 0;
-    if (!narrowed(l, SYMBOLS) || !l->notes)
-        return;
-    for (int n = 0; n < NOTES; n++) {
-        if (marks & notes[n].mark) {
-            fprintf(l->out, "%s%s %s", separator, notes[n].symbol, notes[n].word);
-            separator = "   ";
+    for (int n = 0; n < NOTES && narrowed(l, SYMBOLS); n++) {
+        const int width = GAP + 2 + vkz_text_width(notes[n].word);
+        if (!(marks & notes[n].mark))
+            continue;
+        if (at + width > l->page) {
+            fputc('\n', l->out);
+            at = 0;
         }
+        fprintf(l->out, "%*s%s %s", GAP, "", notes[n].symbol, notes[n].word);
+        at += width;
     }
-    fputc('\n', l->out);
+    if (at > 0)
+        fputc('\n', l->out);
 }
 
 void vkz_print_bench(const struct vkz_table *table, FILE *out, const struct vkz_style *style)

@@ -66,7 +66,7 @@ static void print_rates(yyjson_val *ceilings, FILE *out, const struct vkz_style 
 {
     yyjson_val *rates = vkz_json_array(ceilings, "rates"), *rate;
     char name[NAME_BYTES], kernel[2 * NAME_BYTES], number[VKZ_NUMBER_MAX], spread[VKZ_NUMBER_MAX];
-    int name_width = 7, kernel_width = 6;
+    int name_width = 7, kernel_width = 14;
     size_t i, count;
     yyjson_arr_foreach(rates, i, count, rate) {
         row_name(rate, name);
@@ -74,12 +74,16 @@ static void print_rates(yyjson_val *ceilings, FILE *out, const struct vkz_style 
         name_width = wider(name_width, name);
         kernel_width = wider(kernel_width, kernel);
     }
-    // Rate, unit and spread take 28 columns with their gaps.
-    if (kernel_width > page_width(style) - name_width - 32)
-        kernel_width = page_width(style) - name_width - 32;
-    fprintf(out, "%s  %-*s  %8s  %-7s  %4s  %s%s\n", vkz_color_on(style, VKZ_DIM), name_width,
-            "ceiling", "rate", "", style->utf8 ? " ±%" : "+-%", "kernel[tuning]",
-            vkz_color_off(style, VKZ_DIM));
+    // Rate, unit and spread take 29 columns with their gaps.
+    if (name_width > page_width(style) / 2)
+        name_width = page_width(style) / 2;
+    if (kernel_width > page_width(style) - name_width - 29)
+        kernel_width = page_width(style) - name_width - 29;
+    const bool kernels = kernel_width >= 6;
+    fprintf(out, "%s  %-*s  %8s  %-7s  %s%s", vkz_color_on(style, VKZ_DIM), name_width,
+            "ceiling", "rate", "", style->utf8 ? "  ±%" : " +-%", kernels ? "  " : "");
+    vkz_print_text(out, style, kernels ? "kernel[tuning]" : "", kernel_width);
+    fprintf(out, "%s\n", vkz_color_off(style, VKZ_DIM));
     yyjson_arr_foreach(rates, i, count, rate) {
         const double value = vkz_json_number(rate, "rate");
         const double low = vkz_json_number(rate, "low"), high = vkz_json_number(rate, "high");
@@ -88,11 +92,11 @@ static void print_rates(yyjson_val *ceilings, FILE *out, const struct vkz_style 
         kernel_name(rate, kernel);
         fputs("  ", out);
         vkz_print_cell(out, style, name, name_width, false);
-        fprintf(out, "  %8s  %-7s  %4s  ", vkz_number_text(value / unit.scale, 4, number),
+        fprintf(out, "  %8s  %-7s  %4s%s", vkz_number_text(value / unit.scale, 4, number),
                 unit.name,
                 vkz_number_text(high >= low ? 50 * (high - low) / value : (double)NAN, 2,
-                                spread));
-        vkz_print_text(out, style, kernel, kernel_width);
+                                spread), kernels ? "  " : "");
+        vkz_print_text(out, style, kernels ? kernel : "", kernel_width);
         if (yyjson_is_false(yyjson_obj_get(rate, "checked")))
             fprintf(out, "  %sunchecked%s", vkz_color_on(style, VKZ_YELLOW),
                     vkz_color_off(style, VKZ_YELLOW));

@@ -72,6 +72,11 @@ static int wider(int width, const char *text)
     return has > width ? has : width;
 }
 
+static int error_width(int page)
+{
+    return page < 72 ? 5 : 9;
+}
+
 static void print_tally(const struct tally *t, FILE *out, const struct vkz_style *style,
                         const int width[COUNTS + 2], const bool shown[COUNTS], int page)
 {
@@ -94,8 +99,8 @@ static void print_tally(const struct tally *t, FILE *out, const struct vkz_style
         at += GAP + width[2 + k];
     }
     vkz_number_text(t->worst, 3, number);
-    fprintf(out, "%*s%9s", GAP, "", number[0] ? number : "-");
-    at += GAP + 9;
+    fprintf(out, "%*s%*s", GAP, "", error_width(page), number[0] ? number : "-");
+    at += GAP + error_width(page);
     // The worst case's numbers, where there is room for a useful part of them.
     const char *numbers = t->worst_case ? strchr(t->worst_case, '@') : NULL;
     if (numbers && page - at - GAP >= 24) {
@@ -119,9 +124,9 @@ static void print_tallies(const struct tally *tallies, size_t count, FILE *out,
         for (int k = 0; k < COUNTS; k++)
             shown[k] |= tallies[t].count[k] > 0;
     }
-    int total = INDENT + width[1] + GAP + GAP + 9;
+    int total = INDENT + width[1] + GAP + GAP + error_width(page);
     for (int k = 0; k < COUNTS; k++) {
-        width[2 + k] = wider(6, count_names[k]);
+        width[2 + k] = wider(4, count_names[k]);
         total += shown[k] ? GAP + width[2 + k] : 0;
     }
     if (width[0] > page - total)
@@ -132,7 +137,8 @@ static void print_tallies(const struct tally *tallies, size_t count, FILE *out,
         if (shown[k])
             fprintf(out, "%*s%*s", GAP, "", width[2 + k], count_names[k]);
     }
-    fprintf(out, "%*serr/naive%s%s\n", GAP, "",
+    fprintf(out, "%*s%*s%s%s\n", GAP, "", error_width(page),
+            error_width(page) < 9 ? "err" : "err/naive",
             page - INDENT - width[0] - total >= 26 ? "  worst at" : "",
             vkz_color_off(style, VKZ_DIM));
     const char *op = NULL;

@@ -47,7 +47,8 @@ void vkz_lint_add(struct vkz_lint *lint, enum vkz_lint_level level, const char *
     }
     struct vkz_lint_finding *f = &lint->findings[lint->count++];
     *f = (struct vkz_lint_finding){.level = level, .kind = kind, .line = line,
-                                   .path = lint->paths[lint->path_count - 1]};
+                                   .path = lint->paths[lint->path_count - 1],
+                                   .order = lint->count};
     va_list args;
     va_start(args, format);
     if (vsnprintf(f->message, sizeof f->message, format, args) < 0)
@@ -158,10 +159,7 @@ static int compare_lines(const void *a, const void *b)
     const struct vkz_lint_finding *x = a, *y = b;
     if (x->line != y->line)
         return x->line < y->line ? -1 : 1;
-    if (x->level != y->level)
-        return x->level > y->level ? -1 : 1;
-    const int kind = strcmp(x->kind, y->kind);
-    return kind ? kind : strcmp(x->message, y->message);
+    return x->order - y->order;
 }
 
 enum vkz_status vkz_lint_file(struct vkz_lint *lint, const char *path, struct vkz_error *err)

@@ -21,6 +21,7 @@ struct vkz_lint_finding {
     const char *kind; // one word of a fixed set: "shape", "noisy", ...
     const char *path; // lives as long as the lint
     int line;         // 0: the file as a whole
+    int order;        // as found, within the file
     char message[400];
 };
 

@@ -9,7 +9,7 @@
 #include "report/judge.h"
 #include "report/rows.h"
 
-enum { FAILURES_SHOWN = 12, REASONS_SHOWN = 12 };
+enum { FAILURES_SHOWN = 12, REASONS_SHOWN = 12, WHOLE = 1 << 20 };
 
 void vkz_table_print(const struct vkz_table *table, FILE *out, const struct vkz_style *style)
 {
@@ -150,16 +150,16 @@ static void print_failures(const struct vkz_table *table, FILE *out,
         vkz_print_text(out, style, status[0] ? status : "no status", 48);
         fprintf(out, "%s  ", vkz_color_off(style, VKZ_RED));
         // Whole, as they are needed to find the case again.
-        vkz_print_text(out, style, row->text[VKZ_ROW_CASE], 1 << 20);
+        vkz_print_text(out, style, row->text[VKZ_ROW_CASE], WHOLE);
         fputs("  ", out);
-        vkz_print_text(out, style, kernel, 1 << 20);
-        fputs(row->text[VKZ_ROW_VARIANT][0] ? " " : "", out);
-        vkz_print_text(out, style, row->text[VKZ_ROW_VARIANT], 1 << 20);
+        vkz_print_text(out, style, row->text[VKZ_ROW_KERNEL][0] ? kernel : "", WHOLE);
+        fputs(row->text[VKZ_ROW_KERNEL][0] ? " " : "", out);
+        vkz_print_text(out, style, row->text[VKZ_ROW_VARIANT], WHOLE);
         fputc('\n', out);
         vkz_print_words(out, style, row->text[VKZ_ROW_REASON], 4);
         if (row->text[VKZ_ROW_REPRO][0]) {
             fputs("    ", out);
-            vkz_print_text(out, style, row->text[VKZ_ROW_REPRO], 1 << 20);
+            vkz_print_text(out, style, row->text[VKZ_ROW_REPRO], WHOLE);
             fputc('\n', out);
         }
     }
@@ -226,7 +226,7 @@ void vkz_table_print_summary(const struct vkz_table *table, FILE *out,
         vkz_ceilings_print_line(vkz_json_object(summary->header, "ceilings"), out, &found);
     if (summary->path) {
         fputs("results ", out);
-        vkz_print_text(out, &found, summary->path, 1 << 20);
+        vkz_print_text(out, &found, summary->path, WHOLE);
         fputc('\n', out);
     }
     print_next(table, out, summary);

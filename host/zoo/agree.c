@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The agreement of kernels with contracts, tried on cases with odd sizes: texts may differ
+// The agreement of kernels with contracts, tried on cases with odd sizes: texts may
+// differ
 // ("m, n" and "rows, cols"), numbers may not. See zoo/agree.h.
 #include "zoo/agree.h"
 
@@ -14,8 +15,8 @@
 #include "zoo/settings.h"
 
 enum {
-    PROBES = 200,      // cases tried per kernel and per op ...
-    DRAWS = 4000,      // ... out of at most so many random ones
+    PROBES = 200, // cases tried per kernel and per op ...
+    DRAWS = 4000, // ... out of at most so many random ones
     SUITE_PROBES = 200,
     MESSAGE_MAX = 600,
 };
@@ -82,7 +83,8 @@ static bool draw_case(const struct vkz_op *op, uint64_t *state, int round,
                       struct vkz_case *out, struct vkz_error *err)
 {
     char text[2048] = "";
-    const int style = round < PROBES ? round % 5 : pick(state, 5), offset = pick(state, 14);
+    const int style = round < PROBES ? round % 5 : pick(state, 5),
+              offset = pick(state, 14);
     int index = 0;
     for (const struct vkz_dim *d = op->dims; d && d->name; d++, index++) {
         // Half of the time a dim with a default takes it.
@@ -108,8 +110,8 @@ static bool draw_case(const struct vkz_op *op, uint64_t *state, int round,
 
 // ---- Contracts ----
 
-static const char *tensor_message(const struct vkz_case *c, const struct vkz_tensor *tensor,
-                                  char out[MESSAGE_MAX])
+static const char *tensor_message(const struct vkz_case *c,
+                                  const struct vkz_tensor *tensor, char out[MESSAGE_MAX])
 {
     snprintf(out, MESSAGE_MAX, "tensor %s in %s", tensor->name, c->id);
     return out;
@@ -139,7 +141,8 @@ static bool check_tensor(struct subject *s, const struct vkz_case *c,
     }
     if (tensor->io == VKZ_OUT)
         return true;
-    if (vkz_fill_check(vkz_case_fill(c, tensor), c->op, tensor, &c->env, &err) != VKZ_OK) {
+    if (vkz_fill_check(vkz_case_fill(c, tensor), c->op, tensor, &c->env, &err) !=
+        VKZ_OK) {
         report(s, "%.200s: fill: %.300s", tensor_message(c, tensor, where), err.message);
         return false;
     }
@@ -179,7 +182,8 @@ static void check_op_case(struct subject *s, const struct vkz_case *c)
         check_number(s, c, i->name, i->when, -INFINITY);
 }
 
-static void check_name(struct subject *s, const char **names, int *count, const char *name)
+static void check_name(struct subject *s, const char **names, int *count,
+                       const char *name)
 {
     for (int i = 0; i < *count; i++) {
         if (strcmp(names[i], name) == 0)
@@ -257,7 +261,8 @@ struct kernel_check {
 static bool mentions(const char *text, const char *name)
 {
     const size_t size = strlen(name);
-    const char *letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
+    const char *letters =
+        "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
     for (const char *at = text; at && *at;) {
         const size_t word = strspn(at, letters);
         // MASK in MASK.causal counts, causal does not.
@@ -333,8 +338,8 @@ static bool resolve_names(struct kernel_check *k)
             !evaluate(k, "constant", s->name, s->value, &value))
             return false;
         if (!value_fits(s->type, value)) {
-            report(&k->subject, "constant %s is %g in %.200s: that is no %s", s->name, value,
-                   k->c->id, vkz_type_name(s->type));
+            report(&k->subject, "constant %s is %g in %.200s: that is no %s", s->name,
+                   value, k->c->id, vkz_type_name(s->type));
             return false;
         }
         if (!set_name(k, s->name, value))
@@ -342,7 +347,8 @@ static bool resolve_names(struct kernel_check *k)
     }
     for (const struct vkz_let *l = k->kernel->lets; l && l->name; l++) {
         double value;
-        if (!evaluate(k, "let", l->name, l->value, &value) || !set_name(k, l->name, value))
+        if (!evaluate(k, "let", l->name, l->value, &value) ||
+            !set_name(k, l->name, value))
             return false;
     }
     return true;
@@ -415,11 +421,12 @@ static void check_bind_case(struct kernel_check *k, const struct vkz_bind *bind)
         report(&k->subject, "bind %s: %s", bind->name, err.message);
         return;
     }
-    if (!tensor ||
-        vkz_case_tensor(k->c, tensor, wanted, &wanted_dims, &wanted_count, NULL) != VKZ_OK)
+    if (!tensor || vkz_case_tensor(k->c, tensor, wanted, &wanted_dims, &wanted_count,
+                                   NULL) != VKZ_OK)
         return; // the contract's own check reports it
     if ((exists != 0) != (wanted_count > 0)) {
-        report(&k->subject, "bind %s exists when %s, in the contract when %s: they differ in %s",
+        report(&k->subject,
+               "bind %s exists when %s, in the contract when %s: they differ in %s",
                bind->name, bind->when ? bind->when : "always",
                tensor->when ? tensor->when : "always", k->c->id);
         return;
@@ -429,7 +436,8 @@ static void check_bind_case(struct kernel_check *k, const struct vkz_bind *bind)
         char have[128], want[128];
         print_extents(extents, dims, have);
         print_extents(wanted, wanted_dims, want);
-        report(&k->subject, "bind %s has shape [%s], the contract has [%s]: [%s] and [%s] in %s",
+        report(&k->subject,
+               "bind %s has shape [%s], the contract has [%s]: [%s] and [%s] in %s",
                bind->name, bind->shape, tensor->shape, have, want, k->c->id);
     }
 }
@@ -449,7 +457,8 @@ static void check_push_case(struct kernel_check *k, const struct vkz_push *push)
 {
     double value;
     if (!vkz_env_get(&k->env, push->name, &value))
-        report(&k->subject, "push %s is no dim, scalar, axis, constant or let", push->name);
+        report(&k->subject, "push %s is no dim, scalar, axis, constant or let",
+               push->name);
     else if (!value_fits(push->type, value))
         report(&k->subject, "push %s is %g in %.200s: that is no %s", push->name, value,
                k->c->id, vkz_type_name(push->type));
@@ -473,7 +482,8 @@ static void check_kernel_case(struct kernel_check *k)
         int64_t extents[VKZ_MAX_DIMS], count = 0;
         int dims;
         if (find_bind(kernel, t->name) ||
-            vkz_case_tensor(k->c, t, extents, &dims, &count, NULL) != VKZ_OK || count == 0)
+            vkz_case_tensor(k->c, t, extents, &dims, &count, NULL) != VKZ_OK ||
+            count == 0)
             continue;
         report(&k->subject,
                "tensor %s is not bound, but %s has it: bind it, or let `when` leave such "
@@ -499,7 +509,8 @@ static void check_bind(struct kernel_check *k, const struct vkz_bind *bind)
                    bind->name, v->name, bind->type);
         else if (tensor && bind->io != VKZ_SCRATCH &&
                  type != vkz_variant_type(v, tensor->type))
-            report(&k->subject, "bind %s is %s, the contract has %s: they differ in variant %s",
+            report(&k->subject,
+                   "bind %s is %s, the contract has %s: they differ in variant %s",
                    bind->name, bind->type, tensor->type, v->name);
     }
     if (bind->io == VKZ_SCRATCH)
@@ -513,8 +524,8 @@ static void check_bind(struct kernel_check *k, const struct vkz_bind *bind)
         return;
     }
     if (tensor->io != bind->io)
-        report(&k->subject, "bind %s is %s, the contract has %s", bind->name, io[bind->io],
-               io[tensor->io]);
+        report(&k->subject, "bind %s is %s, the contract has %s", bind->name,
+               io[bind->io], io[tensor->io]);
 }
 
 static const struct vkz_axis *find_axis(const struct vkz_op *op, const char *name)
@@ -533,17 +544,18 @@ static void check_spec(struct kernel_check *k, const struct vkz_spec *spec)
     char name[64];
     for (const struct vkz_spec *s = k->kernel->specs; s != spec; s++) {
         if (s->id == spec->id || strcmp(s->name, spec->name) == 0)
-            report(&k->subject, "constants %s (id %u) and %s (id %u) collide", s->name, s->id,
-                   spec->name, spec->id);
+            report(&k->subject, "constants %s (id %u) and %s (id %u) collide", s->name,
+                   s->id, spec->name, spec->id);
     }
     if (axis && !vkz_axis_name(axis, (int)spec->default_value, name))
         report(&k->subject, "constant %s: the default %g is no value of the axis (%s)",
                spec->name, spec->default_value, axis->values);
     if (!axis && !spec->value && spec->id >= FIRST_AXIS_ID && spec->id <= LAST_AXIS_ID)
-        report(&k->subject,
-               "constant %s (id %u, a feature axis) is no axis of op %s, and no expression "
-               "sets it",
-               spec->name, spec->id, k->op->name);
+        report(
+            &k->subject,
+            "constant %s (id %u, a feature axis) is no axis of op %s, and no expression "
+            "sets it",
+            spec->name, spec->id, k->op->name);
 }
 
 static void check_tuning(struct kernel_check *k, const struct vkz_tuning *tuning)
@@ -556,7 +568,8 @@ static void check_tuning(struct kernel_check *k, const struct vkz_tuning *tuning
             known = known || (strlen(s->name) == size && memcmp(s->name, at, size) == 0 &&
                               !find_axis(k->op, s->name));
         if (!known || (word && word <= size + 1))
-            report(&k->subject, "tuning %s: '%.*s' sets no constant that a tuning may set",
+            report(&k->subject,
+                   "tuning %s: '%.*s' sets no constant that a tuning may set",
                    tuning->name, (int)word, at);
         at += word;
     }
@@ -621,7 +634,8 @@ void vkz_agree_kernel(struct vkz_agree *agree, const struct vkz_kernel *kernel,
                       const struct vkz_suite_op *probes)
 {
     enum { LIMIT = 8 };
-    struct kernel_check k = {.subject = {.agree = agree, .limit = LIMIT}, .kernel = kernel};
+    struct kernel_check k = {.subject = {.agree = agree, .limit = LIMIT},
+                             .kernel = kernel};
     snprintf(k.subject.file, sizeof k.subject.file, "%s", kernel->file);
     k.op = vkz_op_find(kernel->op);
     if (!k.op) {
@@ -636,7 +650,8 @@ void vkz_agree_kernel(struct vkz_agree *agree, const struct vkz_kernel *kernel,
     int served = 0;
     for (int i = 0; probes && i < probes->case_count && i < SUITE_PROBES; i++)
         served += k.subject.limit == LIMIT && probe(&k, &probes->cases[i], i);
-    for (int i = 0, drawn = 0; i < DRAWS && drawn < PROBES && k.subject.limit == LIMIT; i++) {
+    for (int i = 0, drawn = 0; i < DRAWS && drawn < PROBES && k.subject.limit == LIMIT;
+         i++) {
         struct vkz_case c;
         if (draw_case(k.op, &state, i, &c, NULL) && probe(&k, &c, i)) {
             served++;

@@ -12,7 +12,8 @@ struct vkz_agree {
     int count; // disagreements reported so far
 };
 
-// A contract by itself: names, shapes, work and fills on many probing cases, its naive twin.
+// A contract by itself: names, shapes, work and fills on many probing cases, its naive
+// twin.
 void vkz_agree_op(struct vkz_agree *agree, const struct vkz_op *op);
 // A kernel with its contract: every tensor's io, type, shape and condition, and every
 // expression. `probes` (may be NULL) are cases to try besides random ones.

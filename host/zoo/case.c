@@ -21,11 +21,11 @@ enum slot_kind { SLOT_DIM, SLOT_SCALAR, SLOT_AXIS };
 struct slot {
     enum slot_kind kind;
     const char *name;
-    const char *value;           // default expression; NULL: must be given (a dim)
+    const char *value; // default expression; NULL: must be given (a dim)
     const struct vkz_axis *axis;
-    int setting;                 // which one gives it, or -1
-    bool kept;                   // taken from the base case ...
-    double kept_value;           // ... with this value
+    int setting;       // which one gives it, or -1
+    bool kept;         // taken from the base case ...
+    double kept_value; // ... with this value
 };
 
 struct builder {
@@ -57,8 +57,8 @@ static int slots_of(const struct vkz_op *op, struct slot slots[MAX_SLOTS])
     }
     for (const struct vkz_scalar *s = op->scalars; s && s->name; s++) {
         assert(n < MAX_SLOTS);
-        slots[n++] = (struct slot){SLOT_SCALAR, s->name, s->value ? s->value : "0", NULL, -1,
-                                   false, 0};
+        slots[n++] = (struct slot){
+            SLOT_SCALAR, s->name, s->value ? s->value : "0", NULL, -1, false, 0};
     }
     for (const struct vkz_axis *a = op->axes; a && a->name; a++) {
         assert(n < MAX_SLOTS);
@@ -88,8 +88,8 @@ static enum vkz_status slot_default(const struct vkz_op *op, const struct slot *
     struct vkz_error inner = {VKZ_OK, ""};
     const enum vkz_status status = vkz_expr_eval(slot->value, env, value, &inner);
     if (status != VKZ_OK)
-        return vkz_error_set(err, status, "op %s: default of %s: %s", op->name, slot->name,
-                             inner.message);
+        return vkz_error_set(err, status, "op %s: default of %s: %s", op->name,
+                             slot->name, inner.message);
     *value = slot_round(slot, *value);
     return VKZ_OK;
 }
@@ -186,9 +186,10 @@ static enum vkz_status parse_axis(struct builder *b, const struct slot *slot,
         *value < 1000 && *value == floor(*value) &&
         vkz_axis_name(slot->axis, (int)*value, name))
         return VKZ_OK;
-    return vkz_error_set(b->err, VKZ_BAD_INPUT, "unknown value '%.*s' of %s; there are %s",
-                         s->value_size > 60 ? 60 : (int)s->value_size, s->value, slot->name,
-                         slot->axis->values);
+    return vkz_error_set(b->err, VKZ_BAD_INPUT,
+                         "unknown value '%.*s' of %s; there are %s",
+                         s->value_size > 60 ? 60 : (int)s->value_size, s->value,
+                         slot->name, slot->axis->values);
 }
 
 // The value a setting gives to its slot: dims are constant expressions, scalars may use
@@ -201,9 +202,8 @@ static enum vkz_status parse_value(struct builder *b, const struct slot *slot,
         return parse_axis(b, slot, s, value);
     const struct vkz_env none = {0};
     struct vkz_error inner = {VKZ_OK, ""};
-    const enum vkz_status status =
-        vkz_expr_eval_span(s->value, s->value_size, slot->kind == SLOT_DIM ? &none : env,
-                           value, &inner);
+    const enum vkz_status status = vkz_expr_eval_span(
+        s->value, s->value_size, slot->kind == SLOT_DIM ? &none : env, value, &inner);
     if (status != VKZ_OK)
         return vkz_error_set(b->err, status, "%s: %s", slot->name, inner.message);
     *value = slot_round(slot, *value);
@@ -214,7 +214,8 @@ static enum vkz_status parse_value(struct builder *b, const struct slot *slot,
 }
 
 // Puts the given slots of one kind into env, then the defaults in declaration order.
-static enum vkz_status resolve(struct builder *b, enum slot_kind kind, struct vkz_env *env)
+static enum vkz_status resolve(struct builder *b, enum slot_kind kind,
+                               struct vkz_env *env)
 {
     for (int defaults = 0; defaults < 2; defaults++) {
         for (int i = 0; i < b->slot_count; i++) {
@@ -229,8 +230,8 @@ static enum vkz_status resolve(struct builder *b, enum slot_kind kind, struct vk
                 status = parse_value(b, slot, env, &value);
             else if (!slot->kept && !slot->value)
                 status = vkz_error_set(b->err, VKZ_BAD_INPUT,
-                                       "%s needs a value for %s, as in %s=64", b->op->name,
-                                       slot->name, slot->name);
+                                       "%s needs a value for %s, as in %s=64",
+                                       b->op->name, slot->name, slot->name);
             else if (!slot->kept)
                 status = slot_default(b->op, slot, env, &value, b->err);
             if (status == VKZ_OK && kind == SLOT_DIM)
@@ -324,9 +325,9 @@ static enum vkz_status check_valid(const struct vkz_case *c, struct vkz_error *e
     if (status != VKZ_OK)
         return vkz_error_set(err, status, "op %s: valid: %s", op->name, inner.message);
     if (holds == 0)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "not a case of %s: %s (%s)", op->name,
-                             op->valid_reason ? op->valid_reason : "a condition is not met",
-                             op->valid);
+        return vkz_error_set(
+            err, VKZ_BAD_INPUT, "not a case of %s: %s (%s)", op->name,
+            op->valid_reason ? op->valid_reason : "a condition is not met", op->valid);
     return VKZ_OK;
 }
 
@@ -358,9 +359,10 @@ static enum vkz_status make_id(const struct builder *b, struct vkz_case *c,
     }
     const size_t size = strlen(id);
     if (size >= sizeof c->id)
-        return vkz_error_set(err, VKZ_BAD_INPUT,
-                             "the case's id is longer than %d characters: set fewer names",
-                             VKZ_ID_MAX - 1);
+        return vkz_error_set(
+            err, VKZ_BAD_INPUT,
+            "the case's id is longer than %d characters: set fewer names",
+            VKZ_ID_MAX - 1);
     memcpy(c->id, id, size + 1);
     return VKZ_OK;
 }
@@ -378,11 +380,12 @@ static void sort_env(const struct builder *b, struct vkz_env *env)
 }
 
 enum vkz_status vkz_case_build(const struct vkz_op *op, const struct vkz_case *base,
-                               const struct vkz_setting *settings, int count, uint64_t seed,
-                               struct vkz_case *out, int *wrong, struct vkz_error *err)
+                               const struct vkz_setting *settings, int count,
+                               uint64_t seed, struct vkz_case *out, int *wrong,
+                               struct vkz_error *err)
 {
-    struct builder b = {.op = op, .settings = settings, .setting_count = count, .wrong = -1,
-                        .err = err};
+    struct builder b = {
+        .op = op, .settings = settings, .setting_count = count, .wrong = -1, .err = err};
     struct vkz_case c = {.op = op, .seed = seed};
     assert(count <= VKZ_SETTINGS_MAX);
     b.slot_count = slots_of(op, b.slots);
@@ -420,7 +423,8 @@ static enum vkz_status split(const char *text,
         if (size > 0) {
             const char *equals = memchr(text, '=', size);
             if (!equals || equals == text || equals + 1 == text + size)
-                return vkz_error_set(err, VKZ_BAD_INPUT, "expected name=value, found '%.*s'",
+                return vkz_error_set(err, VKZ_BAD_INPUT,
+                                     "expected name=value, found '%.*s'",
                                      size > 60 ? 60 : (int)size, text);
             if (*count == VKZ_SETTINGS_MAX)
                 return vkz_error_set(err, VKZ_BAD_INPUT, "more than %d settings",
@@ -440,8 +444,9 @@ static enum vkz_status split(const char *text,
     return VKZ_OK;
 }
 
-static enum vkz_status build_from_text(const struct vkz_op *op, const struct vkz_case *base,
-                                       const char *text, uint64_t seed, struct vkz_case *out,
+static enum vkz_status build_from_text(const struct vkz_op *op,
+                                       const struct vkz_case *base, const char *text,
+                                       uint64_t seed, struct vkz_case *out,
                                        struct vkz_error *err)
 {
     struct vkz_setting settings[VKZ_SETTINGS_MAX];
@@ -464,8 +469,8 @@ enum vkz_status vkz_case_parse_id(const char *id, uint64_t seed, struct vkz_case
     char name[128];
     const size_t size = strcspn(id, "@");
     if (size == 0 || size >= sizeof name)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "expected op@name=value,..., found '%.80s'",
-                             id);
+        return vkz_error_set(err, VKZ_BAD_INPUT,
+                             "expected op@name=value,..., found '%.80s'", id);
     memcpy(name, id, size);
     name[size] = '\0';
     const struct vkz_op *op = vkz_op_find(name);
@@ -502,7 +507,8 @@ enum vkz_status vkz_case_tensor(const struct vkz_case *c, const struct vkz_tenso
     if (status == VKZ_OK && exists != 0)
         status = vkz_shape_eval(tensor->shape, &c->env, extents, dims, count, &inner);
     if (status != VKZ_OK)
-        vkz_error_set(err, status, "%s: tensor %s: %s", c->id, tensor->name, inner.message);
+        vkz_error_set(err, status, "%s: tensor %s: %s", c->id, tensor->name,
+                      inner.message);
     return status;
 }
 

@@ -103,8 +103,8 @@ static enum vkz_status fill_input(const struct vkz_case *c, struct vkz_array *ar
                              "%s: out of memory: tensor %s has %lld elements", c->id,
                              array->tensor->name, (long long)array->count);
     struct vkz_error inner = {VKZ_OK, ""};
-    const enum vkz_status status = vkz_fill_array(
-        c, array, vkz_case_fill(c, array->tensor), threads, &inner);
+    const enum vkz_status status =
+        vkz_fill_array(c, array, vkz_case_fill(c, array->tensor), threads, &inner);
     if (status != VKZ_OK)
         return vkz_error_set(err, status, "%s: tensor %s: %s", c->id, array->tensor->name,
                              inner.message);
@@ -121,8 +121,8 @@ static enum vkz_status create_array(const struct vkz_case *c,
     array->type = vkz_variant_type(variant, tensor->type);
     if (array->type == VKZ_TYPE_NONE)
         return vkz_error_set(err, VKZ_FAILED,
-                             "%s: tensor %s: variant %s gives no storage type to '%s'", c->id,
-                             tensor->name, variant->name, tensor->type);
+                             "%s: tensor %s: variant %s gives no storage type to '%s'",
+                             c->id, tensor->name, variant->name, tensor->type);
     const enum vkz_status status =
         vkz_case_tensor(c, tensor, array->extents, &array->dims, &array->count, err);
     if (status != VKZ_OK || tensor->io == VKZ_OUT || array->count == 0)
@@ -130,8 +130,9 @@ static enum vkz_status create_array(const struct vkz_case *c,
     return fill_input(c, array, threads, err);
 }
 
-enum vkz_status vkz_data_create(const struct vkz_case *c, const struct vkz_variant *variant,
-                                int threads, struct vkz_data **out, struct vkz_error *err)
+enum vkz_status vkz_data_create(const struct vkz_case *c,
+                                const struct vkz_variant *variant, int threads,
+                                struct vkz_data **out, struct vkz_error *err)
 {
     enum vkz_status status = VKZ_OK;
     struct vkz_data *data = calloc(1, sizeof *data);
@@ -146,8 +147,8 @@ enum vkz_status vkz_data_create(const struct vkz_case *c, const struct vkz_varia
                                    c->op->name, VKZ_MAX_TENSORS);
             goto fail;
         }
-        status = create_array(c, variant, t, threads, &data->arrays[data->array_count++],
-                              err);
+        status =
+            create_array(c, variant, t, threads, &data->arrays[data->array_count++], err);
         if (status != VKZ_OK)
             goto fail;
     }

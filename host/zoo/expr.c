@@ -36,7 +36,8 @@ static int word_index(const char *words, const char *word, size_t size)
     return -1;
 }
 
-static bool env_find(const struct vkz_env *env, const char *name, size_t size, double *value)
+static bool env_find(const struct vkz_env *env, const char *name, size_t size,
+                     double *value)
 {
     int i = env_index(env, name, size);
     if (i >= 0) {
@@ -57,7 +58,8 @@ static bool env_find(const struct vkz_env *env, const char *name, size_t size, d
     return true;
 }
 
-static void env_put(struct vkz_env *env, const char *name, double value, const char *values)
+static void env_put(struct vkz_env *env, const char *name, double value,
+                    const char *values)
 {
     int i = env_index(env, name, strlen(name));
     if (i < 0) {
@@ -76,7 +78,8 @@ void vkz_env_set(struct vkz_env *env, const char *name, double value)
     env_put(env, name, value, NULL);
 }
 
-void vkz_env_set_axis(struct vkz_env *env, const char *name, int value, const char *values)
+void vkz_env_set_axis(struct vkz_env *env, const char *name, int value,
+                      const char *values)
 {
     env_put(env, name, value, values);
 }
@@ -151,10 +154,7 @@ static bool is_letter(char c)
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
 }
 
-static bool is_digit(char c)
-{
-    return c >= '0' && c <= '9';
-}
+static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static double f_ceildiv(const double *a) { return ceil(a[0] / a[1]); }
 static double f_floordiv(const double *a) { return floor(a[0] / a[1]); }
@@ -170,8 +170,14 @@ static double f_pow(const double *a) { return pow(a[0], a[1]); }
 static double f_floor(const double *a) { return floor(a[0]); }
 static double f_ceil(const double *a) { return ceil(a[0]); }
 static double f_round(const double *a) { return round(a[0]); }
-static double f_next_pow2(const double *a) { return a[0] <= 1 ? 1 : exp2(ceil(log2(a[0]))); }
-static double f_prev_pow2(const double *a) { return a[0] < 2 ? 1 : exp2(floor(log2(a[0]))); }
+static double f_next_pow2(const double *a)
+{
+    return a[0] <= 1 ? 1 : exp2(ceil(log2(a[0])));
+}
+static double f_prev_pow2(const double *a)
+{
+    return a[0] < 2 ? 1 : exp2(floor(log2(a[0])));
+}
 
 static const struct function {
     const char *name;
@@ -213,9 +219,10 @@ static double parse_call(struct parser *p, const char *name, size_t size)
             function = &functions[i];
     }
     if (!function)
-        return fail(p, name,
-                    "unknown function; there are ceildiv floordiv min max abs sqrt ln log2 "
-                    "exp exp2 pow floor ceil round next_pow2 prev_pow2");
+        return fail(
+            p, name,
+            "unknown function; there are ceildiv floordiv min max abs sqrt ln log2 "
+            "exp exp2 pow floor ceil round next_pow2 prev_pow2");
     double arguments[MAX_ARGUMENTS];
     for (int i = 0; i < function->arguments; i++) {
         arguments[i] = parse_choice(p);
@@ -284,7 +291,8 @@ static double parse_unary(struct parser *p)
     double value;
     if (take(p, "-"))
         value = -parse_unary(p);
-    else if (p->end - p->at >= 1 && *p->at == '!' && (p->end - p->at < 2 || p->at[1] != '='))
+    else if (p->end - p->at >= 1 && *p->at == '!' &&
+             (p->end - p->at < 2 || p->at[1] != '='))
         p->at++, value = parse_unary(p) == 0;
     else
         value = parse_primary(p);
@@ -399,10 +407,12 @@ static double parse_choice(struct parser *p)
     return value;
 }
 
-enum vkz_status vkz_expr_eval_span(const char *text, size_t size, const struct vkz_env *env,
-                                   double *result, struct vkz_error *err)
+enum vkz_status vkz_expr_eval_span(const char *text, size_t size,
+                                   const struct vkz_env *env, double *result,
+                                   struct vkz_error *err)
 {
-    struct parser p = {.begin = text, .at = text, .end = text + size, .env = env, .err = err};
+    struct parser p = {
+        .begin = text, .at = text, .end = text + size, .env = env, .err = err};
     const double value = parse_choice(&p);
     if (p.status != VKZ_OK)
         return p.status;
@@ -442,8 +452,8 @@ static enum vkz_status eval_size(const char *text, size_t size, const struct vkz
     return VKZ_OK;
 }
 
-enum vkz_status vkz_expr_size(const char *text, const struct vkz_env *env, int64_t *result,
-                              struct vkz_error *err)
+enum vkz_status vkz_expr_size(const char *text, const struct vkz_env *env,
+                              int64_t *result, struct vkz_error *err)
 {
     return eval_size(text ? text : "1", text ? strlen(text) : 1, env, result, err);
 }

@@ -6,9 +6,11 @@
 
 #include "vkzoo/env.h"
 
-// Evaluates text[0..size). The byte after the span must be readable (a NUL, a comma, ...).
-enum vkz_status vkz_expr_eval_span(const char *text, size_t size, const struct vkz_env *env,
-                                   double *result, struct vkz_error *err);
+// Evaluates text[0..size). The byte after the span must be readable (a NUL, a comma,
+// ...).
+enum vkz_status vkz_expr_eval_span(const char *text, size_t size,
+                                   const struct vkz_env *env, double *result,
+                                   struct vkz_error *err);
 
 // Length of the item that starts at text[0]: up to the first of `separators` outside
 // parentheses, or `size`.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Fills: the counter-based random source, the distributions over it, and the table of names.
-// The same (seed, tensor, index) gives the same number on every machine: normals and
-// uniforms are made of integer operations, + * / and sqrt only, which IEEE 754 fixes.
+// Fills: the counter-based random source, the distributions over it, and the table of
+// names. The same (seed, tensor, index) gives the same number on every machine: normals
+// and uniforms are made of integer operations, + * / and sqrt only, which IEEE 754 fixes.
 #include "zoo/fill.h"
 
 #include <assert.h>
@@ -101,7 +101,8 @@ static inline void direction(uint32_t word, float *cosine, float *sine)
     const float a2 = a * a;
     const float s =
         a * (1 + a2 * (-1.f / 6 + a2 * (1.f / 120 + a2 * (-1.f / 5040 + a2 / 362880))));
-    const float c = 1 + a2 * (-1.f / 2 + a2 * (1.f / 24 + a2 * (-1.f / 720 + a2 / 40320)));
+    const float c =
+        1 + a2 * (-1.f / 2 + a2 * (1.f / 24 + a2 * (-1.f / 720 + a2 / 40320)));
     const float x = quarter & 1 ? s : c, y = quarter & 1 ? c : s;
     *cosine = quarter == 1 || quarter == 2 ? -x : x;
     *sine = quarter >= 2 ? -y : y;
@@ -201,11 +202,11 @@ struct job {
     struct vkz_fill fill;
     const struct entry *entry;
     double arguments[MAX_ARGUMENTS];
-    int64_t width;    // last extent
-    int64_t inner;    // elements of one token, for decay_hard ...
-    int64_t tokens;   // ... and tokens of one sequence
-    int64_t chunk;    // elements a piece of work: whole rows
-    double *table;    // zipf: cumulative probabilities
+    int64_t width;  // last extent
+    int64_t inner;  // elements of one token, for decay_hard ...
+    int64_t tokens; // ... and tokens of one sequence
+    int64_t chunk;  // elements a piece of work: whole rows
+    double *table;  // zipf: cumulative probabilities
     int64_t table_size;
 };
 
@@ -287,7 +288,8 @@ static void fill_const(const struct job *job, int64_t first, int64_t count,
         out[i].f = (float)job->arguments[0];
 }
 
-static void fill_zero(const struct job *job, int64_t first, int64_t count, union word *out)
+static void fill_zero(const struct job *job, int64_t first, int64_t count,
+                      union word *out)
 {
     (void)job, (void)first;
     memset(out, 0, (size_t)count * sizeof *out);
@@ -336,7 +338,8 @@ static void fill_denorm(const struct job *job, int64_t first, int64_t count,
         const uint32_t sign = words[1] & 0x80000000u;
         if (type == VKZ_F16) {
             const uint32_t mantissa = (words[0] & 0x3ff) >> words[2] % 10;
-            out[i].f = vkz_f32_from_f16((uint16_t)(sign >> 16 | (mantissa ? mantissa : 1)));
+            out[i].f =
+                vkz_f32_from_f16((uint16_t)(sign >> 16 | (mantissa ? mantissa : 1)));
         } else if (type == VKZ_BF16) {
             const uint32_t mantissa = (words[0] & 0x7f) >> words[2] % 7;
             out[i].f = bits_float(sign | (mantissa ? mantissa : 1) << 16);
@@ -356,7 +359,8 @@ static void fill_nanprobe(const struct job *job, int64_t first, int64_t count,
         out[(int64_t)at - first].f = NAN;
 }
 
-static void fill_unit(const struct job *job, int64_t first, int64_t count, union word *out)
+static void fill_unit(const struct job *job, int64_t first, int64_t count,
+                      union word *out)
 {
     normals(job->fill.key, first, count, out);
     for (int64_t row = 0; row < count; row += job->width) {
@@ -390,7 +394,8 @@ static void fill_decay_hard(const struct job *job, int64_t first, int64_t count,
     }
 }
 
-static void fill_sigm(const struct job *job, int64_t first, int64_t count, union word *out)
+static void fill_sigm(const struct job *job, int64_t first, int64_t count,
+                      union word *out)
 {
     normals(job->fill.key, first, count, out);
     for (int64_t i = 0; i < count; i++)
@@ -417,7 +422,8 @@ static void fill_range(const struct job *job, int64_t first, int64_t count,
     }
 }
 
-static void fill_zipf(const struct job *job, int64_t first, int64_t count, union word *out)
+static void fill_zipf(const struct job *job, int64_t first, int64_t count,
+                      union word *out)
 {
     for (int64_t i = 0; i < count; i++) {
         const double u = uniform_at(job->fill.key, (uint64_t)(first + i));
@@ -433,7 +439,8 @@ static void fill_zipf(const struct job *job, int64_t first, int64_t count, union
     }
 }
 
-static void fill_perm(const struct job *job, int64_t first, int64_t count, union word *out)
+static void fill_perm(const struct job *job, int64_t first, int64_t count,
+                      union word *out)
 {
     for (int64_t row = 0; row < count; row += job->width) {
         union word *p = out + row;
@@ -515,8 +522,8 @@ static enum vkz_status parse_arguments(const struct entry *entry, const char *te
         text += item + 1;
         left -= item + 1;
         if (left == 0)
-            return vkz_error_set(err, VKZ_BAD_INPUT, "expected an argument after ',' in %s",
-                                 entry->help);
+            return vkz_error_set(err, VKZ_BAD_INPUT,
+                                 "expected an argument after ',' in %s", entry->help);
     }
     if (given < entry->needed)
         return vkz_error_set(err, VKZ_BAD_INPUT, "too few arguments: expected %s",
@@ -536,7 +543,8 @@ static enum vkz_status check_arguments(const struct entry *entry,
     const double a = arguments[0], b = arguments[1];
     bool good = true;
     if (entry->function == fill_range)
-        good = a == floor(a) && b == floor(b) && a <= b && a >= INT32_MIN && b <= UINT32_MAX;
+        good =
+            a == floor(a) && b == floor(b) && a <= b && a >= INT32_MIN && b <= UINT32_MAX;
     else if (entry->function == fill_zipf)
         good = isfinite(a) && b >= 1 && b <= 0x1p28 && b == floor(b);
     else if (entry->function == fill_nanprobe)
@@ -547,18 +555,19 @@ static enum vkz_status check_arguments(const struct entry *entry,
     else if (entry->arguments[0] && entry->function != fill_const)
         good = isfinite(a) && isfinite(b);
     if (!good)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "fill %s(%g,%g): expected %s", entry->name,
-                             a, b,
-                             entry->function == fill_range  ? "integers first <= last"
-                             : entry->function == fill_zipf ? "an exponent and 1..2^28 ids"
-                             : entry->function == fill_nanprobe
-                                 ? "an element's index"
-                                 : "a finite (where it divides, positive) number");
+        return vkz_error_set(
+            err, VKZ_BAD_INPUT, "fill %s(%g,%g): expected %s", entry->name, a, b,
+            entry->function == fill_range  ? "integers first <= last"
+            : entry->function == fill_zipf ? "an exponent and 1..2^28 ids"
+            : entry->function == fill_nanprobe
+                ? "an element's index"
+                : "a finite (where it divides, positive) number");
     return VKZ_OK;
 }
 
 static enum vkz_status parse_fill(const char *text, const struct vkz_tensor *tensor,
-                                  const struct vkz_env *case_env, const struct entry **entry,
+                                  const struct vkz_env *case_env,
+                                  const struct entry **entry,
                                   double arguments[MAX_ARGUMENTS], struct vkz_error *err)
 {
     const size_t size = strcspn(text, "(");
@@ -573,15 +582,16 @@ static enum vkz_status parse_fill(const char *text, const struct vkz_tensor *ten
     struct vkz_env env = *case_env;
     int64_t extents[VKZ_MAX_DIMS], count;
     int dims;
-    enum vkz_status status = vkz_shape_eval(tensor->shape, case_env, extents, &dims, &count,
-                                            err);
+    enum vkz_status status =
+        vkz_shape_eval(tensor->shape, case_env, extents, &dims, &count, err);
     if (status != VKZ_OK)
         return status;
     if (env.count < VKZ_ENV_MAX)
         vkz_env_set(&env, "tensor.width",
                     dims && extents[dims - 1] ? (double)extents[dims - 1] : 1);
     arguments[0] = arguments[1] = 0;
-    status = parse_arguments(*entry, text + size + (text[size] == '('), &env, arguments, err);
+    status =
+        parse_arguments(*entry, text + size + (text[size] == '('), &env, arguments, err);
     return status == VKZ_OK ? check_arguments(*entry, arguments, err) : status;
 }
 
@@ -594,8 +604,8 @@ enum vkz_status vkz_fill_check(const char *text, const struct vkz_op *op,
     if (strcmp(text, "op") == 0) {
         if (op->fill)
             return VKZ_OK;
-        return vkz_error_set(err, VKZ_BAD_INPUT, "%s has no fill of its own for %s", op->name,
-                             tensor->name);
+        return vkz_error_set(err, VKZ_BAD_INPUT, "%s has no fill of its own for %s",
+                             op->name, tensor->name);
     }
     return parse_fill(text, tensor, env, &entry, arguments, err);
 }
@@ -692,7 +702,8 @@ enum vkz_status vkz_fill_array(const struct vkz_case *c, struct vkz_array *array
     if (job.entry->function == fill_zipf && !make_zipf_table(&job))
         return vkz_error_set(err, VKZ_FAILED, "out of memory: zipf over %.0f ids",
                              job.arguments[1]);
-    vkz_parallel_for((array->count + job.chunk - 1) / job.chunk, threads, fill_chunk, &job);
+    vkz_parallel_for((array->count + job.chunk - 1) / job.chunk, threads, fill_chunk,
+                     &job);
     free(job.table);
     return VKZ_OK;
 }
@@ -720,10 +731,7 @@ int32_t *vkz_fill_int(struct vkz_fill *fill)
     return fill->array->wide;
 }
 
-int64_t vkz_fill_count(const struct vkz_fill *fill)
-{
-    return fill->array->count;
-}
+int64_t vkz_fill_count(const struct vkz_fill *fill) { return fill->array->count; }
 
 double vkz_fill_uniform(const struct vkz_fill *fill, uint64_t index)
 {

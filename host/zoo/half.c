@@ -60,10 +60,7 @@ uint16_t vkz_bf16_from_f32(float x)
     return (uint16_t)((bits + 0x7fff + (bits >> 16 & 1)) >> 16);
 }
 
-float vkz_f32_from_bf16(uint16_t x)
-{
-    return float_of((uint32_t)x << 16);
-}
+float vkz_f32_from_bf16(uint16_t x) { return float_of((uint32_t)x << 16); }
 
 double vkz_storage_get(enum vkz_type type, const void *storage, int64_t i)
 {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Metamorphic identities: inputs, outputs and comparisons for a contract's checks, and the
-// runner on the fp64 reference. See zoo/identity.h.
+// Metamorphic identities: inputs, outputs and comparisons for a contract's checks, and
+// the runner on the fp64 reference. See zoo/identity.h.
 #include "zoo/identity.h"
 
 #include <assert.h>
@@ -88,7 +88,8 @@ struct vkz_data *vkz_identity_inputs(struct vkz_identity_run *run, const char *s
     struct vkz_error err = {VKZ_OK, ""};
     if (!item)
         return NULL;
-    enum vkz_status status = vkz_case_with(run->c, settings ? settings : "", &item->c, &err);
+    enum vkz_status status =
+        vkz_case_with(run->c, settings ? settings : "", &item->c, &err);
     if (status == VKZ_OK)
         status = vkz_data_create(&item->c, run->variant, run->threads, &item->data, &err);
     return status == VKZ_OK ? item->data : trouble(run, status, err.message);
@@ -161,8 +162,9 @@ double *vkz_identity_output(struct vkz_identity_run *run, struct vkz_data *data,
     struct vkz_identity_item *item = item_of(run, data);
     if (!item->executed)
         execute(run, item);
-    return in_trouble(run) ? NULL
-                           : item->outputs[find_array(data, tensor) - data->arrays].values;
+    return in_trouble(run)
+               ? NULL
+               : item->outputs[find_array(data, tensor) - data->arrays].values;
 }
 
 double *vkz_identity_temp(struct vkz_identity_run *run, int64_t count)
@@ -249,8 +251,8 @@ bool vkz_identity_equal(struct vkz_identity_run *run, const char *tensor, const 
     if (worst < 0)
         return true;
     snprintf(run->message, sizeof run->message,
-             "%s[%lld] is %.9g on one side and %.9g on the other; %.3g is allowed", tensor,
-             (long long)worst, a[worst], b[worst], allowed);
+             "%s[%lld] is %.9g on one side and %.9g on the other; %.3g is allowed",
+             tensor, (long long)worst, a[worst], b[worst], allowed);
     return false;
 }
 
@@ -267,11 +269,11 @@ enum vkz_status vkz_identity_check(const struct vkz_identity *identity,
     const enum vkz_status status =
         vkz_expr_eval(identity->when, &run->c->env, &applies, &inner);
     if (status != VKZ_OK)
-        return vkz_error_set(err, status, "op %s: identity %s: when: %s", run->c->op->name,
-                             identity->name, inner.message);
+        return vkz_error_set(err, status, "op %s: identity %s: when: %s",
+                             run->c->op->name, identity->name, inner.message);
     if (applies == 0)
-        return vkz_error_set(err, VKZ_SKIP, "identity %s does not apply: %s", identity->name,
-                             identity->when);
+        return vkz_error_set(err, VKZ_SKIP, "identity %s does not apply: %s",
+                             identity->name, identity->when);
     run->trouble = (struct vkz_error){VKZ_OK, ""};
     run->message[0] = '\0';
     const bool holds = identity->check(run);
@@ -283,13 +285,14 @@ enum vkz_status vkz_identity_check(const struct vkz_identity *identity,
         return VKZ_OK;
     if (violated)
         *violated = true;
-    return vkz_error_set(err, VKZ_FAILED, "%s: identity %s is violated (%s): %s", run->c->id,
-                         identity->name, identity->doc, run->message);
+    return vkz_error_set(err, VKZ_FAILED, "%s: identity %s is violated (%s): %s",
+                         run->c->id, identity->name, identity->doc, run->message);
 }
 
-static enum vkz_status execute_reference(void *context, const struct vkz_data *data,
-                                         struct vkz_identity_output outputs[VKZ_MAX_TENSORS],
-                                         struct vkz_error *err)
+static enum vkz_status
+execute_reference(void *context, const struct vkz_data *data,
+                  struct vkz_identity_output outputs[VKZ_MAX_TENSORS],
+                  struct vkz_error *err)
 {
     const int *threads = context;
     struct vkz_reference *r;
@@ -310,8 +313,8 @@ static enum vkz_status execute_reference(void *context, const struct vkz_data *d
 }
 
 enum vkz_status vkz_identities_check_reference(const struct vkz_case *c,
-                                               const struct vkz_variant *variant, int threads,
-                                               struct vkz_error *err)
+                                               const struct vkz_variant *variant,
+                                               int threads, struct vkz_error *err)
 {
     struct vkz_identity_run run = {
         .c = c,

@@ -18,8 +18,8 @@
 //   }
 //
 // When a step cannot be done (out of memory, a device error) the run remembers why, every
-// later helper does nothing, pointers are NULL and counts 0: a check that loops over counts
-// needs no error handling, one that indexes by dims returns early on NULL.
+// later helper does nothing, pointers are NULL and counts 0: a check that loops over
+// counts needs no error handling, one that indexes by dims returns early on NULL.
 #ifndef VKZ_ZOO_IDENTITY_H
 #define VKZ_ZOO_IDENTITY_H
 
@@ -60,11 +60,11 @@ struct vkz_identity_run {
 // A dim, scalar or axis of the run's case.
 double vkz_identity_value(const struct vkz_identity_run *run, const char *name);
 int64_t vkz_identity_dim(const struct vkz_identity_run *run, const char *name);
-// Fresh inputs of the case, with some settings replaced ("heads=1 MASK=none"; NULL: none).
-// The same tensor names, seed and shape give the same values.
+// Fresh inputs of the case, with some settings replaced ("heads=1 MASK=none"; NULL:
+// none). The same tensor names, seed and shape give the same values.
 struct vkz_data *vkz_identity_inputs(struct vkz_identity_run *run, const char *settings);
-// The values of a tensor, for reading and, before its data is executed, for editing. They are
-// rounded to the storage type again before execution. NULL when the tensor is absent.
+// The values of a tensor, for reading and, before its data is executed, for editing. They
+// are rounded to the storage type again before execution. NULL when the tensor is absent.
 float *vkz_identity_float(struct vkz_identity_run *run, struct vkz_data *data,
                           const char *tensor);
 int32_t *vkz_identity_int(struct vkz_identity_run *run, struct vkz_data *data,
@@ -77,8 +77,8 @@ double *vkz_identity_output(struct vkz_identity_run *run, struct vkz_data *data,
 // Zeroed temporary values.
 double *vkz_identity_temp(struct vkz_identity_run *run, int64_t count);
 // True when all values agree to `factor` units of the op's tolerance class for `tensor`'s
-// storage type (both sides carry an error: 2 is the least that makes sense). NaN agrees with
-// NaN, an infinity with itself. Exact classes must be equal. False after trouble.
+// storage type (both sides carry an error: 2 is the least that makes sense). NaN agrees
+// with NaN, an infinity with itself. Exact classes must be equal. False after trouble.
 bool vkz_identity_equal(struct vkz_identity_run *run, const char *tensor, const double *a,
                         const double *b, int64_t count, double factor);
 // The unit of that comparison, relative to the magnitude of the sum.
@@ -86,16 +86,16 @@ double vkz_identity_tolerance(const struct vkz_case *c, enum vkz_type type);
 
 // ---- For who runs them ----
 
-// Runs one identity: VKZ_OK, VKZ_SKIP (it does not apply, or execute() skipped), VKZ_FAILED
-// with "case: identity NAME is violated: ...", or the status of what could not be done.
-// *violated (may be NULL) tells a violation from a failure of the harness.
+// Runs one identity: VKZ_OK, VKZ_SKIP (it does not apply, or execute() skipped),
+// VKZ_FAILED with "case: identity NAME is violated: ...", or the status of what could not
+// be done. *violated (may be NULL) tells a violation from a failure of the harness.
 enum vkz_status vkz_identity_check(const struct vkz_identity *identity,
                                    struct vkz_identity_run *run, bool *violated,
                                    struct vkz_error *err);
 // Runs all identities of the case's op on its fp64 reference; stops at the first that is
 // violated.
 enum vkz_status vkz_identities_check_reference(const struct vkz_case *c,
-                                               const struct vkz_variant *variant, int threads,
-                                               struct vkz_error *err);
+                                               const struct vkz_variant *variant,
+                                               int threads, struct vkz_error *err);
 
 #endif

@@ -24,7 +24,8 @@ const struct vkz_kernel *vkz_kernel_find(const char *name)
     return NULL;
 }
 
-const struct vkz_variant *vkz_variant_find(const struct vkz_kernel *kernel, const char *name)
+const struct vkz_variant *vkz_variant_find(const struct vkz_kernel *kernel,
+                                           const char *name)
 {
     for (const struct vkz_variant *v = kernel->variants; v && v->name; v++) {
         if (strcmp(v->name, name) == 0)
@@ -71,7 +72,4 @@ const char *vkz_type_name(enum vkz_type type)
     return (unsigned)type < TYPE_COUNT ? types[type].name : "none";
 }
 
-enum vkz_type vkz_type_parse(const char *name)
-{
-    return type_parse(name, strlen(name));
-}
+enum vkz_type vkz_type_parse(const char *name) { return type_parse(name, strlen(name)); }

@@ -14,10 +14,7 @@ static const struct vkz_op *find(const struct vkz_op *const *ops, const char *na
     return NULL;
 }
 
-const struct vkz_op *vkz_op_find(const char *name)
-{
-    return find(vkz_ops, name);
-}
+const struct vkz_op *vkz_op_find(const char *name) { return find(vkz_ops, name); }
 
 const struct vkz_op *vkz_op_find_naive(const char *name)
 {

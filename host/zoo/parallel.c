@@ -47,7 +47,8 @@ void vkz_parallel_for(int64_t count, int threads, void (*body)(void *context, in
     pthread_t others[MAX_THREADS];
     int started = 0;
     // A thread that cannot be created is no error: the rest do its work.
-    while (started + 1 < threads && pthread_create(&others[started], NULL, work, &loop) == 0)
+    while (started + 1 < threads &&
+           pthread_create(&others[started], NULL, work, &loop) == 0)
         started++;
     work(&loop);
     for (int i = 0; i < started; i++)

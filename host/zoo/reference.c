@@ -32,8 +32,8 @@ struct run {
     struct vkz_reference *reference;
     const struct vkz_op *op;
     bool naive;
-    int64_t chunk;     // units a piece of work
-    double **scratch;  // naive: where scales go that nobody reads, one array an output
+    int64_t chunk;    // units a piece of work
+    double **scratch; // naive: where scales go that nobody reads, one array an output
 };
 
 static int find_tensor(const struct vkz_ref *ref, const char *name)
@@ -171,12 +171,29 @@ static int compare_index(const void *a, const void *b)
 enum { MAX_EDGES = 32 };
 static int edge_units(int64_t units, int64_t edges[MAX_EDGES])
 {
-    const int64_t wanted[] = {0, 1, 31, 32, 33, 63, 64, 127, 128, 255, 256,
-                              units / 2 - 1, units / 2, units / 2 + 1,
-                              units / 2 / 32 * 32, units / 4 / 32 * 32 + 31,
-                              units / 3 / 32 * 32, units - units % 32,
-                              units - units % 32 - 1, units - units % 64,
-                              units - units % 64 - 1, units - 2, units - 1};
+    const int64_t wanted[] = {0,
+                              1,
+                              31,
+                              32,
+                              33,
+                              63,
+                              64,
+                              127,
+                              128,
+                              255,
+                              256,
+                              units / 2 - 1,
+                              units / 2,
+                              units / 2 + 1,
+                              units / 2 / 32 * 32,
+                              units / 4 / 32 * 32 + 31,
+                              units / 3 / 32 * 32,
+                              units - units % 32,
+                              units - units % 32 - 1,
+                              units - units % 64,
+                              units - units % 64 - 1,
+                              units - 2,
+                              units - 1};
     int n = 0;
     for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++) {
         if (wanted[i] >= 0 && wanted[i] < units)
@@ -209,8 +226,9 @@ static void choose_units(int64_t units, int64_t count, uint64_t seed, int64_t *i
         const int64_t low = (int64_t)((double)i * (double)pool / (double)others);
         const int64_t high = (int64_t)((double)(i + 1) * (double)pool / (double)others);
         const int64_t rank =
-            low + (high > low ? (int64_t)(hash(seed + (uint64_t)i) % (uint64_t)(high - low))
-                              : 0);
+            low + (high > low
+                       ? (int64_t)(hash(seed + (uint64_t)i) % (uint64_t)(high - low))
+                       : 0);
         while (passed < edge_count && edges[passed] <= rank + passed)
             passed++;
         index[edge_count + i] = rank + passed;
@@ -242,11 +260,12 @@ static enum vkz_status create_output(struct vkz_reference *r, const struct vkz_d
                                      const struct vkz_array *array, struct vkz_error *err)
 {
     if (array->count % r->units != 0)
-        return vkz_error_set(err, VKZ_FAILED,
-                             "%s: contract: %lld elements of %s are not a multiple of %lld "
-                             "units (%s)",
-                             data->c->id, (long long)array->count, array->tensor->name,
-                             (long long)r->units, data->c->op->units);
+        return vkz_error_set(
+            err, VKZ_FAILED,
+            "%s: contract: %lld elements of %s are not a multiple of %lld "
+            "units (%s)",
+            data->c->id, (long long)array->count, array->tensor->name,
+            (long long)r->units, data->c->op->units);
     struct vkz_expected *e = &r->outputs[r->output_count++];
     e->array = array;
     e->per_unit = array->count / r->units;
@@ -349,7 +368,8 @@ enum vkz_status vkz_reference_create(const struct vkz_data *data, double max_flo
                              "op %s was built without its naive twin: the build compiles "
                              "every contract a second time, with VKZ_NAIVE",
                              op);
-    enum vkz_status status = vkz_reference_create_only(data, max_flops, threads, out, err);
+    enum vkz_status status =
+        vkz_reference_create_only(data, max_flops, threads, out, err);
     if (status == VKZ_OK)
         status = run_naive(*out, data, twin, threads, err);
     if (status != VKZ_OK)

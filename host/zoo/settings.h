@@ -13,12 +13,13 @@ struct vkz_setting {
 
 enum { VKZ_SETTINGS_MAX = 64 };
 
-// Builds a case. Later settings of a name win over the values of `base` (may be NULL), and
-// naming one twice is an error. On error *wrong is the setting at fault, or -1 when it is
-// the case as a whole.
+// Builds a case. Later settings of a name win over the values of `base` (may be NULL),
+// and naming one twice is an error. On error *wrong is the setting at fault, or -1 when
+// it is the case as a whole.
 enum vkz_status vkz_case_build(const struct vkz_op *op, const struct vkz_case *base,
-                               const struct vkz_setting *settings, int count, uint64_t seed,
-                               struct vkz_case *out, int *wrong, struct vkz_error *err);
+                               const struct vkz_setting *settings, int count,
+                               uint64_t seed, struct vkz_case *out, int *wrong,
+                               struct vkz_error *err);
 
 // Appends to the string in `text`, of `size` bytes; what does not fit is cut off.
 void vkz_text_append(char *text, size_t size, const char *format, ...)

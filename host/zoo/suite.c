@@ -58,13 +58,11 @@ static enum vkz_status fail(struct parser *p, const char *at, const char *format
 
 static enum vkz_status fail_memory(struct parser *p)
 {
-    return vkz_error_set(p->err, VKZ_FAILED, "%s:%d: out of memory", p->suite->name, p->line);
+    return vkz_error_set(p->err, VKZ_FAILED, "%s:%d: out of memory", p->suite->name,
+                         p->line);
 }
 
-static int shown(struct span s)
-{
-    return s.size > 60 ? 60 : (int)s.size;
-}
+static int shown(struct span s) { return s.size > 60 ? 60 : (int)s.size; }
 
 static bool span_is(struct span s, const char *text)
 {
@@ -120,8 +118,8 @@ static enum vkz_status one_name(struct parser *p, const char *what, char out[128
         return fail(p, p->words[p->word_count > 2 ? 2 : 0].at, "expected `%.*s %s`",
                     (int)p->words[0].size, p->words[0].at, what);
     if (p->words[1].size >= 128)
-        return fail(p, p->words[1].at, "expected %s, found a word of %zu characters", what,
-                    p->words[1].size);
+        return fail(p, p->words[1].at, "expected %s, found a word of %zu characters",
+                    what, p->words[1].size);
     memcpy(out, p->words[1].at, p->words[1].size);
     out[p->words[1].size] = '\0';
     return VKZ_OK;
@@ -149,7 +147,8 @@ static enum vkz_status parse_op(struct parser *p)
     size_t capacity = (size_t)p->suite->op_count;
     if (!reserve(&p->suite->ops, &capacity, capacity + 1, sizeof *p->suite->ops))
         return fail_memory(p);
-    p->suite->ops[p->suite->op_count++] = (struct vkz_suite_op){.op = op, .line = p->line};
+    p->suite->ops[p->suite->op_count++] =
+        (struct vkz_suite_op){.op = op, .line = p->line};
     p->case_capacity = 0;
     free(p->table);
     p->table = NULL;
@@ -168,9 +167,10 @@ static enum vkz_status parse_kernel(struct parser *p)
         return fail(p, p->words[0].at, "expected an `op NAME` line before kernels");
     const struct vkz_kernel *kernel = vkz_kernel_find(name);
     if (!kernel)
-        return fail(p, p->words[1].at,
-                    "expected a kernel of this build (`vkzoo list` shows them), found '%s'",
-                    name);
+        return fail(
+            p, p->words[1].at,
+            "expected a kernel of this build (`vkzoo list` shows them), found '%s'",
+            name);
     if (strcmp(kernel->op, op->op->name) != 0)
         return fail(p, p->words[1].at, "expected a kernel of op %s, %s is one of op %s",
                     op->op->name, name, kernel->op);
@@ -194,8 +194,9 @@ static enum vkz_status check_tags(struct parser *p, struct span tags)
         const char c = tags.at[i];
         const bool letter = c >= 'a' && c <= 'z';
         if (start ? !letter : !letter && c != '-' && c != ',' && (c < '0' || c > '9'))
-            return fail(p, tags.at + i,
-                        "expected tags before the settings, as in `case smoke,check m=64`");
+            return fail(
+                p, tags.at + i,
+                "expected tags before the settings, as in `case smoke,check m=64`");
         start = c == ',';
     }
     if (start)
@@ -222,7 +223,8 @@ static bool next_item(struct span *list, char separator, bool *more, struct span
     return true;
 }
 
-static enum vkz_status parse_names(struct parser *p, struct group *group, struct span names)
+static enum vkz_status parse_names(struct parser *p, struct group *group,
+                                   struct span names)
 {
     struct span name;
     group->name_count = 0;
@@ -254,11 +256,13 @@ static enum vkz_status check_row(struct parser *p, const struct group *group,
     return VKZ_OK;
 }
 
-static enum vkz_status parse_group(struct parser *p, struct span word, struct group *group)
+static enum vkz_status parse_group(struct parser *p, struct span word,
+                                   struct group *group)
 {
     const char *equals = memchr(word.at, '=', word.size);
     if (!equals)
-        return fail(p, word.at, "expected name=value, found '%.*s'", shown(word), word.at);
+        return fail(p, word.at, "expected name=value, found '%.*s'", shown(word),
+                    word.at);
     const size_t name_size = (size_t)(equals - word.at);
     enum vkz_status status = parse_names(p, group, (struct span){word.at, name_size});
     struct span values = {equals + 1, word.size - name_size - 1}, row;
@@ -320,8 +324,8 @@ static enum vkz_status merge_tags(struct parser *p, struct vkz_case *c, struct s
             continue;
         const size_t used = strlen(c->tags);
         if (used + 1 + tag.size >= sizeof c->tags)
-            return fail(p, tag.at, "too many tags: this case is in line %d as %s", c->line,
-                        c->tags);
+            return fail(p, tag.at, "too many tags: this case is in line %d as %s",
+                        c->line, c->tags);
         snprintf(c->tags + used, sizeof c->tags - used, ",%s", name);
     }
     return VKZ_OK;
@@ -334,7 +338,8 @@ static enum vkz_status add_case(struct parser *p, const struct vkz_setting *sett
     struct vkz_error inner = {VKZ_OK, ""};
     struct vkz_case c;
     int wrong;
-    if (vkz_case_build(op->op, NULL, settings, count, p->seed, &c, &wrong, &inner) != VKZ_OK)
+    if (vkz_case_build(op->op, NULL, settings, count, p->seed, &c, &wrong, &inner) !=
+        VKZ_OK)
         return fail(p, wrong >= 0 ? settings[wrong].name : p->words[0].at, "%s",
                     inner.message);
     const struct span tags = p->words[1];
@@ -357,7 +362,8 @@ static enum vkz_status add_case(struct parser *p, const struct vkz_setting *sett
 }
 
 // The settings of one combination: row number row[i] of each group.
-static enum vkz_status add_combination(struct parser *p, int group_count, const size_t *row)
+static enum vkz_status add_combination(struct parser *p, int group_count,
+                                       const size_t *row)
 {
     struct vkz_setting settings[VKZ_SETTINGS_MAX];
     int count = 0;
@@ -385,7 +391,8 @@ static enum vkz_status parse_case(struct parser *p)
     if (!current_op(p))
         return fail(p, p->words[0].at, "expected an `op NAME` line before cases");
     if (p->word_count < 2)
-        return fail(p, p->words[0].at + 4, "expected tags, as in `case smoke,check m=64`");
+        return fail(p, p->words[0].at + 4,
+                    "expected tags, as in `case smoke,check m=64`");
     enum vkz_status status = check_tags(p, p->words[1]);
     const int group_count = p->word_count - 2;
     size_t total = 1;
@@ -397,7 +404,8 @@ static enum vkz_status parse_case(struct parser *p)
         total *= p->groups[g].row_count;
         if (total > (size_t)(MAX_CASES - p->total_cases))
             return fail(p, p->words[g + 2].at,
-                        "the product of the values passes %d cases in this file", MAX_CASES);
+                        "the product of the values passes %d cases in this file",
+                        MAX_CASES);
     }
     if (status != VKZ_OK)
         return status;
@@ -470,7 +478,8 @@ static enum vkz_status parse_text(struct parser *p, const char *text, size_t siz
 }
 
 enum vkz_status vkz_suite_parse(const char *name, const char *text, size_t size,
-                                uint64_t seed, struct vkz_suite *out, struct vkz_error *err)
+                                uint64_t seed, struct vkz_suite *out,
+                                struct vkz_error *err)
 {
     enum vkz_status status = VKZ_OK;
     struct vkz_suite suite = {.name = malloc(strlen(name) + 1)};
@@ -513,12 +522,14 @@ enum vkz_status vkz_suite_load(const char *path, uint64_t seed, struct vkz_suite
     FILE *file = fopen(path, "rb");
     *out = (struct vkz_suite){0};
     if (!text || !file) {
-        status = vkz_error_set(err, VKZ_BAD_INPUT, "%s: cannot open this suite file", path);
+        status =
+            vkz_error_set(err, VKZ_BAD_INPUT, "%s: cannot open this suite file", path);
         goto done;
     }
     const size_t size = fread(text, 1, MAX_FILE_BYTES, file);
     if (ferror(file))
-        status = vkz_error_set(err, VKZ_BAD_INPUT, "%s: cannot read this suite file", path);
+        status =
+            vkz_error_set(err, VKZ_BAD_INPUT, "%s: cannot read this suite file", path);
     else if (size == MAX_FILE_BYTES)
         status = vkz_error_set(err, VKZ_BAD_INPUT, "%s: expected less than 16 MiB", path);
     else

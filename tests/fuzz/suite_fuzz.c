@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // Fuzzes the suite parser: no bytes may crash it, and what it accepts must read back.
-// Built with -fsanitize=fuzzer it is a libFuzzer target. With VKZ_FUZZ_MAIN it brings its own
-// small mutator, so that any compiler runs a bounded number of tries: suite_fuzz [TRIES].
+// Built with -fsanitize=fuzzer it is a libFuzzer target. With VKZ_FUZZ_MAIN it brings its
+// own small mutator, so that any compiler runs a bounded number of tries: suite_fuzz
+// [TRIES].
 #include <assert.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -54,8 +55,9 @@ static uint64_t next(uint64_t *state)
     return x ^ x >> 31;
 }
 
-static const char *const words[] = {"op ", "case ", "kernel ", "m=", ":", ",", "(", ")", "=",
-                                    "\n", "fill.x=", "#", "e9", "0", "-", "?", "MODE", " "};
+static const char *const words[] = {"op ", "case ", "kernel ", "m=", ":",       ",",
+                                    "(",   ")",     "=",       "\n", "fill.x=", "#",
+                                    "e9",  "0",     "-",       "?",  "MODE",    " "};
 
 // One random change: a byte, a word put in, a stretch cut out or doubled.
 static size_t mutate(uint64_t *state, char *text, size_t size)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What every unit test starts with: cmocka, and a build of one small op (fixture_op.c) and
-// one kernel (fixture_tables.c).
+// What every unit test starts with: cmocka, and a build of one small op (fixture_op.c)
+// and one kernel (fixture_tables.c).
 #ifndef VKZ_TESTS_UNIT_FIXTURE_H
 #define VKZ_TESTS_UNIT_FIXTURE_H
 

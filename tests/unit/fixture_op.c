@@ -28,7 +28,8 @@ static const struct vkz_axis axes[] = {
 static const struct vkz_tensor tensors[] = {
     {"x", VKZ_IN, "T", "m, k", NULL, "normal(1)", "left"},
     {"w", VKZ_IN, "T", "n, k", NULL, "linear_w", "right"},
-    {"bias", VKZ_IN, "f32", "BIAS == BIAS.row ? m : n", "BIAS != BIAS.none", "op", "added"},
+    {"bias", VKZ_IN, "f32", "BIAS == BIAS.row ? m : n", "BIAS != BIAS.none", "op",
+     "added"},
     {"y", VKZ_OUT, "T", "m, n", NULL, NULL, "result"},
     {"positive", VKZ_OUT, "i32", "m", "MODE == MODE.relu", NULL, "elements above 0"},
     {0},

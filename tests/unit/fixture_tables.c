@@ -22,8 +22,8 @@ static const struct vkz_bind binds[] = {
 };
 
 static const struct vkz_push push[] = {
-    {"m", VKZ_U32}, {"n", VKZ_U32}, {"k", VKZ_U32}, {"alpha", VKZ_F32}, {"nsplit", VKZ_U32},
-    {0},
+    {"m", VKZ_U32},     {"n", VKZ_U32},      {"k", VKZ_U32},
+    {"alpha", VKZ_F32}, {"nsplit", VKZ_U32}, {0},
 };
 
 static const struct vkz_spec specs[] = {

@@ -101,8 +101,8 @@ static void wrong_binds(void **state)
     }
 }
 
-// Without the constant for MODE or BIAS a kernel serves only their first values, so it may
-// leave out the tensors that these bring; with it, it may not.
+// Without the constant for MODE or BIAS a kernel serves only their first values, so it
+// may leave out the tensors that these bring; with it, it may not.
 static void left_out_tensors(void **state)
 {
     (void)state;
@@ -244,8 +244,8 @@ static void wrong_contracts(void **state)
     op = vkz_op_dot;
     op.fill = NULL;
     expect_op(&op, "tensor bias|no fill of its own");
-    struct vkz_dim dims[] = {{"m", "", NULL}, {"n", "", NULL}, {"k", "", NULL},
-                             {"MODE", "", NULL}, {0}};
+    struct vkz_dim dims[] = {
+        {"m", "", NULL}, {"n", "", NULL}, {"k", "", NULL}, {"MODE", "", NULL}, {0}};
     op = vkz_op_dot;
     op.dims = dims;
     expect_op(&op, "the name MODE is used twice");
@@ -254,9 +254,9 @@ static void wrong_contracts(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(all_agree),         cmocka_unit_test(wrong_binds),
-        cmocka_unit_test(left_out_tensors),  cmocka_unit_test(wrong_expressions),
-        cmocka_unit_test(wrong_tables),      cmocka_unit_test(wrong_contracts),
+        cmocka_unit_test(all_agree),        cmocka_unit_test(wrong_binds),
+        cmocka_unit_test(left_out_tensors), cmocka_unit_test(wrong_expressions),
+        cmocka_unit_test(wrong_tables),     cmocka_unit_test(wrong_contracts),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -127,7 +127,8 @@ static void errors(void **state)
         {"m=3 k=4 alpha=1e300", "finite"},
         {"m=3 k=4 fill.y=heavy", "unknown input 'y'|x w bias"},
         {"m=3 k=4 fill.x=light", "unknown fill 'light'"},
-        {"m=3 k=4 fill.x=op fill.w=uniform(1111111111111111111111,22222222222222222222222)",
+        {"m=3 k=4 fill.x=op "
+         "fill.w=uniform(1111111111111111111111,22222222222222222222222)",
          "at most 47"},
     };
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -156,11 +157,13 @@ static void tensors_and_work(void **state)
     int64_t extents[VKZ_MAX_DIMS], count;
     int dims;
     assert_int_equal(
-        vkz_case_tensor(&c, &vkz_op_dot.tensors[3], extents, &dims, &count, NULL), VKZ_OK);
+        vkz_case_tensor(&c, &vkz_op_dot.tensors[3], extents, &dims, &count, NULL),
+        VKZ_OK);
     assert_int_equal(dims, 2);
     assert_int_equal(count, 15);
     assert_int_equal(
-        vkz_case_tensor(&c, &vkz_op_dot.tensors[2], extents, &dims, &count, NULL), VKZ_OK);
+        vkz_case_tensor(&c, &vkz_op_dot.tensors[2], extents, &dims, &count, NULL),
+        VKZ_OK);
     assert_int_equal(count, 0); // no bias
     assert_true(vkz_case_flops(&c) == 2 * 3 * 5 * 7);
     assert_true(vkz_case_bytes(&c, &fixture_f16) == 2 * (21 + 35 + 15) + 4 * 3);
@@ -184,14 +187,10 @@ static void axes(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(defaults),
-        cmocka_unit_test(ids_read_back),
-        cmocka_unit_test(ids_are_canonical),
-        cmocka_unit_test(derived),
-        cmocka_unit_test(scalars_are_floats),
-        cmocka_unit_test(errors),
-        cmocka_unit_test(tensors_and_work),
-        cmocka_unit_test(axes),
+        cmocka_unit_test(defaults),           cmocka_unit_test(ids_read_back),
+        cmocka_unit_test(ids_are_canonical),  cmocka_unit_test(derived),
+        cmocka_unit_test(scalars_are_floats), cmocka_unit_test(errors),
+        cmocka_unit_test(tensors_and_work),   cmocka_unit_test(axes),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

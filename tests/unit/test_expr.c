@@ -158,14 +158,15 @@ static void shapes(void **state)
         assert_int_equal(dims, 0);
         assert_int_equal(count, 1);
     }
-    assert_int_equal(vkz_shape_eval("m,", &env, extents, &dims, &count, &err), VKZ_BAD_INPUT);
+    assert_int_equal(vkz_shape_eval("m,", &env, extents, &dims, &count, &err),
+                     VKZ_BAD_INPUT);
     assert_int_equal(vkz_shape_eval("m,,n", &env, extents, &dims, &count, &err),
                      VKZ_BAD_INPUT);
     assert_int_equal(
         vkz_shape_eval("1,1,1,1,1,1,1,1,1", &env, extents, &dims, &count, &err),
         VKZ_BAD_INPUT);
-    assert_int_equal(
-        vkz_shape_eval("1e9, 1e9, 1e9", &env, extents, &dims, &count, &err), VKZ_BAD_INPUT);
+    assert_int_equal(vkz_shape_eval("1e9, 1e9, 1e9", &env, extents, &dims, &count, &err),
+                     VKZ_BAD_INPUT);
     fixture_expect_words(err.message, "too many elements");
 }
 
@@ -222,8 +223,8 @@ static void status(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(values), cmocka_unit_test(errors),  cmocka_unit_test(sizes),
-        cmocka_unit_test(shapes), cmocka_unit_test(names),   cmocka_unit_test(numbers),
+        cmocka_unit_test(values), cmocka_unit_test(errors), cmocka_unit_test(sizes),
+        cmocka_unit_test(shapes), cmocka_unit_test(names),  cmocka_unit_test(numbers),
         cmocka_unit_test(status),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -89,10 +89,10 @@ static void numbers_are_fixed(void **state)
 static void threads_do_not_matter(void **state)
 {
     (void)state;
-    static const char *const fills[] = {"normal",  "uniform(-1,1)", "heavy", "dup",
-                                        "spike",   "unit",          "perm",  "zipf(1.2,9)",
-                                        "onehot",  "dyadic",        "denorm", "decay_hard",
-                                        "range(-3,3)", "sigm",      "logdecay"};
+    static const char *const fills[] = {
+        "normal", "uniform(-1,1)", "heavy",       "dup",    "spike",
+        "unit",   "perm",          "zipf(1.2,9)", "onehot", "dyadic",
+        "denorm", "decay_hard",    "range(-3,3)", "sigm",   "logdecay"};
     for (size_t i = 0; i < sizeof fills / sizeof fills[0]; i++) {
         char settings[96];
         snprintf(settings, sizeof settings, "m=301 n=1 k=257 fill.x=%s", fills[i]);
@@ -109,14 +109,14 @@ static void seeds_and_names_differ(void **state)
 {
     (void)state;
     struct vkz_data *data = make("m=16 n=16 k=16 fill.w=normal", &fixture_f32, 1);
-    assert_memory_not_equal(vkz_data_find(data, "x")->wide, vkz_data_find(data, "w")->wide,
-                            16 * 16 * 4);
+    assert_memory_not_equal(vkz_data_find(data, "x")->wide,
+                            vkz_data_find(data, "w")->wide, 16 * 16 * 4);
     struct vkz_case c = fixture_case("m=16 n=16 k=16");
     c.seed = 2;
     struct vkz_data *other = NULL;
     assert_int_equal(vkz_data_create(&c, &fixture_f32, 1, &other, NULL), VKZ_OK);
-    assert_memory_not_equal(vkz_data_find(data, "x")->wide, vkz_data_find(other, "x")->wide,
-                            16 * 16 * 4);
+    assert_memory_not_equal(vkz_data_find(data, "x")->wide,
+                            vkz_data_find(other, "x")->wide, 16 * 16 * 4);
     vkz_data_destroy(&data);
     vkz_data_destroy(&other);
 }
@@ -251,7 +251,8 @@ static void gate_fills(void **state)
         assert_true(x[i] > 0 && x[i] < 1);
     vkz_data_destroy(&data);
 
-    x = rows_of("decay_hard", &fixture_f32, &data); // no dim is called len: the last counts
+    x = rows_of("decay_hard", &fixture_f32,
+                &data); // no dim is called len: the last counts
     for (int i = 0; i < 6400; i++) {
         const int token = i % 100;
         const float expected = token == 96 ? -1000 : token % 32 == 31 ? -30 : 0;
@@ -303,8 +304,8 @@ static void contract_fills(void **state)
     struct vkz_array *bias = vkz_data_find(data, "bias");
     assert_int_equal(bias->count, 300);
     assert_int_equal(bias->type, VKZ_F32);
-    struct vkz_data *bulk = make("m=5 n=300 k=2 BIAS=column fill.bias=normal", &fixture_f16,
-                                 1);
+    struct vkz_data *bulk =
+        make("m=5 n=300 k=2 BIAS=column fill.bias=normal", &fixture_f16, 1);
     assert_memory_equal(bias->wide, vkz_data_find(bulk, "bias")->wide, 300 * 4);
     struct vkz_array *x = vkz_data_find(data, "x");
     ((float *)x->wide)[0] = 1.0f / 3;

@@ -20,7 +20,8 @@ static double half_value(uint16_t h)
     const double sign = h >> 15 ? -1 : 1;
     if (exponent == 31)
         return mantissa ? NAN : sign * INFINITY;
-    return sign * (exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24));
+    return sign *
+           (exponent ? ldexp(1024 + mantissa, exponent - 25) : ldexp(mantissa, -24));
 }
 
 static void half_widens(void **state)
@@ -80,7 +81,8 @@ static void bfloat_rounds(void **state)
         assert_int_equal(vkz_bf16_from_f32(from_bits(b << 16 | 0x8001)), b + 1);
     }
     assert_int_equal(vkz_bf16_from_f32(from_bits(0x7f7fffff)), 0x7f80);
-    assert_int_equal(vkz_bf16_from_f32(from_bits(0x7f800001)), 0x7fc0); // NaN, not infinity
+    assert_int_equal(vkz_bf16_from_f32(from_bits(0x7f800001)),
+                     0x7fc0); // NaN, not infinity
 }
 
 static void storage(void **state)

@@ -68,8 +68,8 @@ static void sampling(void **state)
     assert_int_equal(all->unit_count, 100001);
     static const int64_t budgets[] = {1, 64 * 12, 1000 * 12, 99999 * 12};
     for (int b = 0; b < 4; b++) {
-        assert_int_equal(
-            vkz_reference_create(data, (double)budgets[b], 2, &some, NULL), VKZ_OK);
+        assert_int_equal(vkz_reference_create(data, (double)budgets[b], 2, &some, NULL),
+                         VKZ_OK);
         assert_int_equal(some->units, 100001);
         const int64_t wanted = budgets[b] / 12;
         assert_int_equal(some->unit_count, wanted < 64 ? 64 : wanted);
@@ -112,10 +112,7 @@ static void small_samples(void **state)
     }
 }
 
-static void count_one(void *context, int64_t i)
-{
-    ((int *)context)[i]++;
-}
+static void count_one(void *context, int64_t i) { ((int *)context)[i]++; }
 
 static void parallel(void **state)
 {
@@ -154,12 +151,15 @@ static void violations_are_told(void **state)
     (void)state;
     const struct vkz_case c = fixture_case("m=5 n=3 k=40 shift=3");
     struct vkz_error err = {VKZ_OK, ""};
-    assert_int_equal(vkz_identities_check_reference(&c, &fixture_f32, 1, &err), VKZ_FAILED);
-    fixture_expect_words(err.message, "identity negated is violated|dot@m=5|y[0]|allowed");
+    assert_int_equal(vkz_identities_check_reference(&c, &fixture_f32, 1, &err),
+                     VKZ_FAILED);
+    fixture_expect_words(err.message,
+                         "identity negated is violated|dot@m=5|y[0]|allowed");
 }
 
 static enum vkz_status no_device(void *context, const struct vkz_data *data,
-                                 struct vkz_identity_output *outputs, struct vkz_error *err)
+                                 struct vkz_identity_output *outputs,
+                                 struct vkz_error *err)
 {
     (void)context, (void)data, (void)outputs;
     return vkz_error_set(err, VKZ_DEVICE_LOST, "gone");
@@ -169,7 +169,8 @@ static void trouble_is_no_violation(void **state)
 {
     (void)state;
     const struct vkz_case c = fixture_case("m=5 n=3 k=40");
-    struct vkz_identity_run run = {.c = &c, .variant = &fixture_f32, .execute = no_device};
+    struct vkz_identity_run run = {
+        .c = &c, .variant = &fixture_f32, .execute = no_device};
     struct vkz_error err = {VKZ_OK, ""};
     bool violated = true;
     assert_int_equal(vkz_identity_check(&vkz_op_dot.identities[0], &run, &violated, &err),

@@ -81,7 +81,8 @@ static void many_cases(void **state)
     // 8000 * 13 is over the limit.
     snprintf(text + strlen(text), 64, " shift=0,1,2,3,4,5,6,7,8,9,10,11,12");
     struct vkz_error err = {VKZ_OK, ""};
-    assert_int_equal(vkz_suite_parse("t", text, strlen(text), 1, &s, &err), VKZ_BAD_INPUT);
+    assert_int_equal(vkz_suite_parse("t", text, strlen(text), 1, &s, &err),
+                     VKZ_BAD_INPUT);
     fixture_expect_words(err.message, "t:2:|100000 cases");
     assert_null(s.name);
 }
@@ -126,8 +127,8 @@ static void errors(void **state)
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
         struct vkz_suite s;
         struct vkz_error err = {VKZ_OK, ""};
-        if (vkz_suite_parse("t.suite", cases[i].text, strlen(cases[i].text), 1, &s, &err) ==
-            VKZ_OK)
+        if (vkz_suite_parse("t.suite", cases[i].text, strlen(cases[i].text), 1, &s,
+                            &err) == VKZ_OK)
             fail_msg("%s was accepted", cases[i].text);
         fixture_expect_words(err.message, cases[i].words);
         assert_null(s.ops);
@@ -169,9 +170,12 @@ static void tags(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(products_and_zips), cmocka_unit_test(same_cases_merge),
-        cmocka_unit_test(many_cases),        cmocka_unit_test(errors),
-        cmocka_unit_test(files),             cmocka_unit_test(tags),
+        cmocka_unit_test(products_and_zips),
+        cmocka_unit_test(same_cases_merge),
+        cmocka_unit_test(many_cases),
+        cmocka_unit_test(errors),
+        cmocka_unit_test(files),
+        cmocka_unit_test(tags),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
