@@ -170,35 +170,42 @@ static void candidates_digest(const struct vkz_candidate *list, int count, char 
     snprintf(out, 32, "%016llx", (unsigned long long)h);
 }
 
-// Same storage types, sums in f32: what may stand in for the variant asked for.
-static bool variant_matches(const struct vkz_variant *v, const char *wanted,
-                            const struct vkz_variant *model)
+// The variant of that name in any of the kernels: what storage and sums are asked for.
+static const struct vkz_variant *wanted_variant(const struct vkz_kernel *const *kernels,
+                                                const char *name)
 {
-    if (strcmp(v->name, wanted) == 0)
-        return true;
-    return model && strcmp(v->types, model->types) == 0 &&
-           strcmp(v->accumulate, model->accumulate) == 0 && v->coopmat;
+    for (int k = 0; kernels[k]; k++) {
+        const struct vkz_variant *v =
+            name ? vkz_variant_find(kernels[k], name) : &kernels[k]->variants[0];
+        if (v)
+            return v;
+    }
+    return NULL;
 }
 
-static int collect(const struct vkz_choose_params *params, const struct vkz_case *c,
+static bool same_numbers(const struct vkz_variant *a, const struct vkz_variant *b)
+{
+    return strcmp(a->types, b->types) == 0 && strcmp(a->accumulate, b->accumulate) == 0;
+}
+
+static int collect(const struct vkz_choose_params *params,
                    struct vkz_candidate out[MAX_CANDIDATES], char why[512])
 {
     struct vkz_gpu *gpu = params->meter->gpu;
     const struct vkz_gpu_info *info = vkz_gpu_get_info(gpu);
     const struct vkz_tuning none[] = {{"default", NULL}, {NULL, NULL}};
+    const struct vkz_variant *wanted = wanted_variant(params->kernels, params->variant);
     int count = 0;
     why[0] = '\0';
-    for (int k = 0; params->kernels[k]; k++) {
+    for (int k = 0; wanted && params->kernels[k]; k++) {
         const struct vkz_kernel *kernel = params->kernels[k];
         if (params->kernel && strcmp(kernel->name, params->kernel) != 0)
             continue;
         if (!params->kernel && kernel->baseline)
             continue;
-        const char *wanted = params->variant ? params->variant : kernel->variants[0].name;
-        const struct vkz_variant *model = vkz_variant_find(kernel, wanted);
         for (const struct vkz_variant *v = kernel->variants; v->name; v++) {
             struct vkz_error err = {0};
-            if (!variant_matches(v, wanted, model))
+            if (!same_numbers(v, wanted))
                 continue;
             if (!vkz_gpu_can_run(gpu, kernel, v, &err)) {
                 snprintf(why, 512, "%s.%s %.400s", kernel->name, v->name, err.message);
@@ -221,7 +228,6 @@ static int collect(const struct vkz_choose_params *params, const struct vkz_case
             }
         }
     }
-    (void)c;
     return count;
 }
 
@@ -411,7 +417,7 @@ enum vkz_status vkz_choose(const struct vkz_choose_params *params, const struct 
     struct vkz_candidate list[MAX_CANDIDATES];
     char shape_class[VKZ_CLASS_MAX], digest[32], why[512];
     *out = (struct vkz_choice){.ratio = NAN};
-    const int count = collect(params, c, list, why);
+    const int count = collect(params, list, why);
     if (count == 0)
         return vkz_error_set(err, VKZ_SKIP, "no kernel can serve this case here: %s",
                              why[0] ? why : "none has this variant");

@@ -52,8 +52,8 @@ struct vkz_choose_params {
     double budget_ms;                     // of a probe; 0: 1500
 };
 
-// Candidates share the storage type of `variant`: for "f16" every variant whose T is f16 and
-// that accumulates in f32 takes part (matrix cores too), never one that changes the numbers.
+// Candidates store and sum in the same types as `variant`: for "f16" every variant whose T is
+// f16 and that sums in f32 takes part (matrix cores too), never one that changes the numbers.
 enum vkz_status vkz_choose(const struct vkz_choose_params *params, const struct vkz_case *c,
                            struct vkz_data *data, struct vkz_choice *out,
                            struct vkz_error *err);

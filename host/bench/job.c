@@ -296,6 +296,7 @@ yyjson_mut_val *vkz_result_lost_json(yyjson_mut_doc *doc, const struct vkz_job *
     add_text(doc, o, "asked_tuning", job->tuning);
     add_text(doc, o, "kernel", job->kernel[0] ? job->kernel : NULL);
     add_text(doc, o, "variant", job->variant);
+    add_text(doc, o, "tuning", job->tuning[0] ? job->tuning : NULL);
     yyjson_mut_obj_add_uint(doc, o, "seed", job->seed);
     add_text(doc, o, "status", status);
     add_text(doc, o, "reason", reason);

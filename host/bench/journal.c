@@ -17,6 +17,10 @@ struct vkz_journal {
     yyjson_doc *header;
     char **keys; // of the outcomes a resumed file has
     size_t key_count, key_capacity;
+    int failed;
+    bool is_new;       // made by us, nothing written yet
+    bool has_fragment; // a resumed file's last line is not whole: it ends at `whole`
+    off_t whole;
 };
 
 const char *vkz_journal_path(const struct vkz_journal *journal)
@@ -40,6 +44,8 @@ void vkz_journal_close(struct vkz_journal **journal)
     struct vkz_journal *j = *journal;
     if (!j)
         return;
+    if (j->is_new)
+        unlink(j->path);
     if (j->fd >= 0)
         close(j->fd);
     for (size_t i = 0; i < j->key_count; i++)
@@ -63,17 +69,27 @@ static enum vkz_status journal_open(const char *path, int flags, struct vkz_jour
         return VKZ_OK;
     const int reason = errno;
     vkz_journal_close(out);
-    return vkz_error_set(err, reason == EEXIST || reason == ENOENT ? VKZ_BAD_INPUT : VKZ_FAILED,
-                         "%s: %s%s", path, strerror(reason),
+    const bool makes = (flags & O_CREAT) != 0;
+    const bool full = reason == ENOSPC || reason == EDQUOT || reason == EIO;
+    return vkz_error_set(err, full ? VKZ_FAILED : VKZ_BAD_INPUT, "%s: %s%s", path,
+                         strerror(reason),
                          reason == EEXIST ? "; results are never overwritten: give another "
                                             "--out, or --resume to go on with it"
-                                          : "");
+                         : makes ? "; give --out a file in a folder that can be written"
+                                 : "; give --resume a result file that can be written");
 }
 
 enum vkz_status vkz_journal_create(const char *path, struct vkz_journal **out,
                                    struct vkz_error *err)
 {
-    return journal_open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, out, err);
+    struct stat st;
+    // An empty file, as mktemp makes one, holds no results.
+    const bool empty = stat(path, &st) == 0 && S_ISREG(st.st_mode) && st.st_size == 0;
+    const enum vkz_status status = journal_open(
+        path, O_WRONLY | O_CREAT | O_APPEND | (empty ? 0 : O_EXCL), out, err);
+    if (status == VKZ_OK)
+        (*out)->is_new = !empty;
+    return status;
 }
 
 static bool remember(struct vkz_journal *j, const char *key)
@@ -124,6 +140,7 @@ static enum vkz_status take_line(struct vkz_journal *j, const char *line, size_t
         vkz_journal_key(text(root, "verb"), text(root, "case"), text(root, "asked_kernel"),
                         text(root, "asked_variant"), text(root, "asked_tuning"), key,
                         sizeof key);
+        j->failed += strcmp(text(root, "status"), "failed") == 0;
         if (!remember(j, key))
             status = vkz_error_set(err, VKZ_FAILED, "out of host memory");
     }
@@ -170,9 +187,8 @@ enum vkz_status vkz_journal_resume(const char *path, struct vkz_journal **out,
     if (status == VKZ_OK && !j->header)
         status = vkz_error_set(err, VKZ_BAD_INPUT, "%s: no whole header line to resume from; "
                                "start a new file", path);
-    if (status == VKZ_OK && start < size && ftruncate(j->fd, (off_t)start) != 0)
-        status = vkz_error_set(err, VKZ_FAILED, "%s: cannot cut the unfinished line off: %s",
-                               path, strerror(errno));
+    j->has_fragment = start < size;
+    j->whole = (off_t)start;
     free(all);
     if (status != VKZ_OK)
         vkz_journal_close(out);
@@ -188,10 +204,19 @@ bool vkz_journal_has(const struct vkz_journal *journal, const char *key)
     return false;
 }
 
+int vkz_journal_failed(const struct vkz_journal *journal)
+{
+    return journal->failed;
+}
+
 enum vkz_status vkz_journal_write(struct vkz_journal *journal, yyjson_val *line,
                                   struct vkz_error *err)
 {
     size_t size = 0, written = 0;
+    if (journal->has_fragment && ftruncate(journal->fd, journal->whole) != 0)
+        return vkz_error_set(err, VKZ_FAILED, "%s: cannot cut the unfinished line off: %s",
+                             journal->path, strerror(errno));
+    journal->has_fragment = false;
     char *text_line = yyjson_val_write(line, YYJSON_WRITE_INF_AND_NAN_AS_NULL, &size);
     struct stat before;
     if (!text_line || fstat(journal->fd, &before) != 0) {
@@ -208,6 +233,7 @@ enum vkz_status vkz_journal_write(struct vkz_journal *journal, yyjson_val *line,
         written += (size_t)n;
     }
     free(text_line);
+    journal->is_new = journal->is_new && written < size;
     if (written == size && (fsync(journal->fd) == 0 || errno == EINVAL || errno == EROFS))
         return VKZ_OK;
     const int reason = errno;

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -23,6 +24,7 @@ struct worker_process {
     size_t used, capacity;
     int job;     // -1: idle
     bool ready;
+    bool leaving; // its device is lost: it gets no other job
     double deadline_ns;
     char fatal[512];
     enum vkz_status fatal_status;
@@ -77,8 +79,12 @@ static enum vkz_status worker_start(struct vkz_session *s, struct worker_process
         return vkz_error_set(err, VKZ_FAILED, "cannot make a pipe for a worker: %s",
                              strerror(reason));
     }
-    const pid_t pid = fork();
+    const pid_t parent = getpid(), pid = fork();
     if (pid == 0) {
+        // A worker that hangs must not outlive a parent that was killed.
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() != parent)
+            _exit(0);
         // The worker reads jobs on 3 and writes events on 4; drivers may print on 1.
         const int in = fcntl(to[0], F_DUPFD, 10), out = fcntl(from[1], F_DUPFD, 10);
         dup2(in, 3);
@@ -240,9 +246,12 @@ static void handle_event(struct vkz_session *s, struct worker_process *w, char *
                             yyjson_get_str(yyjson_obj_get(root, "what")));
     } else if (strcmp(event, "result") == 0 && w->job >= 0) {
         const int job = w->job;
+        yyjson_val *result = yyjson_obj_get(root, "result");
+        const char *status = yyjson_get_str(yyjson_obj_get(result, "status"));
         w->job = -1;
+        w->leaving = status && strcmp(status, "device lost") == 0;
         s->barren = 0;
-        deliver(s, job, yyjson_obj_get(root, "result"));
+        deliver(s, job, result);
     }
     yyjson_doc_free(doc);
 }
@@ -299,6 +308,10 @@ static void pump(struct vkz_session *s)
         struct worker_process *w = &s->workers[which[i]];
         if (fds[i].revents && !worker_read(s, w))
             worker_lost(s, w, false);
+        else if (w->lost)
+            worker_reap(w, true);
+        else if (w->leaving)
+            worker_reap(w, true);
         else if (!fds[i].revents && (w->job >= 0 || !w->ready) && now > w->deadline_ns)
             worker_lost(s, w, true);
     }

@@ -369,8 +369,10 @@ static bool run_case(struct worker *w, const struct vkz_job *job)
                            w->c.op ? vkz_result_json(doc, &a.result)
                                    : vkz_result_lost_json(doc, job, a.result.status,
                                                           a.result.reason));
-    send_line(w, doc);
+    // Before the result is sent: a driver that crashes here crashes on this case, not on
+    // the next one.
     attempt_finish(&a);
+    send_line(w, doc);
     return status != VKZ_DEVICE_LOST;
 }
 

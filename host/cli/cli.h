@@ -68,4 +68,14 @@ void vkz_selection_finish(struct vkz_selection *selection);
 bool vkz_selection_has(const struct vkz_selection *selection, const struct vkz_suite *suite,
                        const struct vkz_op *op);
 
+// Every --kernel, --variant, --tuning and name in --spec is one that a selected kernel has;
+// else VKZ_BAD_INPUT with what there is.
+enum vkz_status vkz_selection_check_names(const struct vkz_options *options,
+                                          const struct vkz_selection *selection,
+                                          struct vkz_error *err);
+// VKZ_BAD_INPUT for a selection without any case, with the tags there are.
+enum vkz_status vkz_selection_no_case(const struct vkz_options *options,
+                                      const struct vkz_selection *selection,
+                                      struct vkz_error *err);
+
 #endif

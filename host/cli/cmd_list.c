@@ -156,10 +156,14 @@ static int print_json(const struct vkz_selection *selection)
         }
     }
     char *text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, NULL);
-    const bool ok = text && puts(text) != EOF;
+    if (text)
+        puts(text);
+    else
+        fprintf(stderr, "vkzoo: out of host memory\n");
+    const int exit_code = text ? VKZ_EXIT_OK : VKZ_EXIT_HARNESS;
     free(text);
     yyjson_mut_doc_free(doc);
-    return ok ? VKZ_EXIT_OK : VKZ_EXIT_HARNESS;
+    return exit_code;
 }
 
 static void print_op(const struct vkz_suite_op *entry)

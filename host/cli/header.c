@@ -70,21 +70,43 @@ static void add_environment(yyjson_mut_doc *doc, yyjson_mut_val *run)
     }
 }
 
-yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
-                                const struct vkz_options *options, yyjson_val *hello,
-                                yyjson_val *ceilings)
+static void add_text(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key,
+                     const char *text)
 {
-    yyjson_mut_val *header = yyjson_mut_obj(doc);
+    yyjson_mut_obj_add_strcpy(doc, object, key, text ? text : "");
+}
+
+static void add_started(yyjson_mut_doc *doc, yyjson_mut_val *object)
+{
     char when[32];
     const time_t now = time(NULL);
     struct tm utc;
     gmtime_r(&now, &utc);
     strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%SZ", &utc);
+    yyjson_mut_obj_add_strcpy(doc, object, "started", when);
+}
+
+yyjson_mut_val *vkz_header_resume_json(yyjson_mut_doc *doc, yyjson_val *hello)
+{
+    yyjson_mut_val *line = yyjson_mut_obj(doc);
+    yyjson_mut_obj_add_str(doc, line, "type", "resume");
+    add_started(doc, line);
+    add_tool(doc, line);
+    yyjson_mut_obj_add_val(doc, line, "device",
+                           yyjson_val_mut_copy(doc, yyjson_obj_get(hello, "device")));
+    return line;
+}
+
+yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
+                                const struct vkz_options *options, yyjson_val *hello,
+                                yyjson_val *ceilings)
+{
+    yyjson_mut_val *header = yyjson_mut_obj(doc);
     yyjson_mut_obj_add_str(doc, header, "schema", "vkzoo-result/1");
     yyjson_mut_obj_add_str(doc, header, "type", "header");
     yyjson_mut_obj_add_strcpy(doc, header, "verb", verb);
     add_tool(doc, header);
-    yyjson_mut_obj_add_strcpy(doc, header, "started", when);
+    add_started(doc, header);
     yyjson_mut_obj_add_val(doc, header, "device",
                            yyjson_val_mut_copy(doc, yyjson_obj_get(hello, "device")));
     yyjson_mut_obj_add_val(doc, header, "clock",
@@ -98,7 +120,14 @@ yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
     yyjson_mut_val *selected = yyjson_mut_obj_add_arr(doc, run, "suite");
     for (int i = 0; i < options->selector_count; i++)
         yyjson_mut_arr_add_strcpy(doc, selected, options->selectors[i]);
-    yyjson_mut_obj_add_strcpy(doc, run, "tags", options->tags ? options->tags : "");
+    add_text(doc, run, "tags", options->tags);
+    add_text(doc, run, "set", options->set);
+    add_text(doc, run, "kernel", options->kernel);
+    add_text(doc, run, "variant", options->variant);
+    add_text(doc, run, "tuning", options->tuning);
+    add_text(doc, run, "spec", options->spec);
+    yyjson_mut_obj_add_bool(doc, run, "all_kernels", options->all_kernels);
+    yyjson_mut_obj_add_bool(doc, run, "identities", options->identities);
     yyjson_mut_obj_add_uint(doc, run, "seed", options->seed);
     yyjson_mut_obj_add_real(doc, run, "budget_ms",
                             options->budget_ms > 0 ? options->budget_ms : 1000);
@@ -120,9 +149,12 @@ enum vkz_status vkz_header_compatible(yyjson_val *header, yyjson_val *hello, con
                                       struct vkz_error *err)
 {
     yyjson_val *then = yyjson_obj_get(header, "device"), *now = yyjson_obj_get(hello, "device");
+    const char *name = yyjson_get_str(yyjson_obj_get(then, "name"));
+    if (!name)
+        name = "not named";
     if (!same_text(then, now, "name") || !same_text(then, now, "driver_info"))
-        return vkz_error_set(err, VKZ_BAD_INPUT, "%s is from another device or driver; start "
-                             "a new file", path);
+        return vkz_error_set(err, VKZ_BAD_INPUT, "%s is from another device or driver (%.80s); "
+                             "choose that with --device, or start a new file", path, name);
     const char *commit = yyjson_get_str(yyjson_obj_get(yyjson_obj_get(header, "tool"),
                                                        "commit"));
     if (!commit || strcmp(commit, VKZ_COMMIT) != 0)

@@ -11,6 +11,12 @@
 yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
                                 const struct vkz_options *options, yyjson_val *hello,
                                 yyjson_val *ceilings);
+// The line that says where a run that was cut off goes on.
+yyjson_mut_val *vkz_header_resume_json(yyjson_mut_doc *doc, yyjson_val *hello);
+// Gives `options`, which has --resume, what the file's own run was asked and this command
+// line leaves open. VKZ_BAD_INPUT when both disagree. Texts are borrowed from the header.
+enum vkz_status vkz_resume_options(yyjson_val *header, const char *verb,
+                                   struct vkz_options *options, struct vkz_error *err);
 // VKZ_OK when results of this build and device may be appended to the file.
 enum vkz_status vkz_header_compatible(yyjson_val *header, yyjson_val *hello, const char *path,
                                       struct vkz_error *err);

@@ -2,10 +2,13 @@
 // vkzoo: reads the command line, finds the verb, runs it. Help texts live with the verbs'
 // table below; the verbs in one file each.
 #include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "cli/cli.h"
 #include "version.h"
@@ -106,7 +109,8 @@ static void print_help(FILE *out)
     }
     fprintf(out, "\n`vkzoo help VERB` has the options and examples.\n"
                  "Exit status: 0 fine, 1 a kernel is wrong or a regression, 2 usage,\n"
-                 "77 nothing could run here, 99 the harness or the device failed.\n");
+                 "77 nothing could run here, 99 the harness or the device failed,\n"
+                 "130 interrupted.\n");
 }
 
 enum option_kind { OPTION_TEXT, OPTION_FLAG, OPTION_REAL, OPTION_INT, OPTION_SEED };
@@ -114,40 +118,44 @@ struct option {
     const char *name;
     enum option_kind kind;
     size_t offset;
+    const char *verbs; // that have it
 };
-#define OPTION(name, kind, field) {name, kind, offsetof(struct vkz_options, field)}
+#define OPTION(name, kind, field, verbs)                                                       \
+    {name, kind, offsetof(struct vkz_options, field), verbs}
+#define RUNS "check bench"
+#define DEVICES "info check bench peak worker"
 
 static const struct option options_table[] = {
-    OPTION("--device", OPTION_TEXT, device),
-    OPTION("--tag", OPTION_TEXT, tags),
-    OPTION("--set", OPTION_TEXT, set),
-    OPTION("--kernel", OPTION_TEXT, kernel),
-    OPTION("--variant", OPTION_TEXT, variant),
-    OPTION("--tuning", OPTION_TEXT, tuning),
-    OPTION("--spec", OPTION_TEXT, spec),
-    OPTION("--out", OPTION_TEXT, out),
-    OPTION("--resume", OPTION_TEXT, resume),
-    OPTION("--cache", OPTION_TEXT, cache_folder),
-    OPTION("--spirv", OPTION_TEXT, spirv),
-    OPTION("--seed", OPTION_SEED, seed),
-    OPTION("--budget", OPTION_REAL, budget_ms),
-    OPTION("--timeout", OPTION_REAL, timeout_s),
-    OPTION("--jobs", OPTION_INT, workers),
-    OPTION("--in-fd", OPTION_INT, fd_in),
-    OPTION("--out-fd", OPTION_INT, fd_out),
-    OPTION("--json", OPTION_FLAG, json),
-    OPTION("--all-kernels", OPTION_FLAG, all_kernels),
-    OPTION("--fresh", OPTION_FLAG, fresh),
-    OPTION("--no-cold", OPTION_FLAG, no_cold),
-    OPTION("--no-ceilings", OPTION_FLAG, no_ceilings),
-    OPTION("--no-canary", OPTION_FLAG, no_canary),
-    OPTION("--floor-limits", OPTION_FLAG, floor_limits),
-    OPTION("--core-only", OPTION_FLAG, core_only),
-    OPTION("--statistics", OPTION_FLAG, statistics),
-    OPTION("--full", OPTION_FLAG, full),
-    OPTION("--quick", OPTION_FLAG, quick),
-    OPTION("--strict", OPTION_FLAG, strict),
-    OPTION("--identities", OPTION_FLAG, identities),
+    OPTION("--device", OPTION_TEXT, device, DEVICES),
+    OPTION("--tag", OPTION_TEXT, tags, RUNS),
+    OPTION("--set", OPTION_TEXT, set, RUNS),
+    OPTION("--kernel", OPTION_TEXT, kernel, RUNS),
+    OPTION("--variant", OPTION_TEXT, variant, RUNS),
+    OPTION("--tuning", OPTION_TEXT, tuning, RUNS),
+    OPTION("--spec", OPTION_TEXT, spec, RUNS),
+    OPTION("--out", OPTION_TEXT, out, RUNS " peak"),
+    OPTION("--resume", OPTION_TEXT, resume, RUNS),
+    OPTION("--cache", OPTION_TEXT, cache_folder, DEVICES),
+    OPTION("--spirv", OPTION_TEXT, spirv, RUNS " worker"),
+    OPTION("--seed", OPTION_SEED, seed, RUNS),
+    OPTION("--budget", OPTION_REAL, budget_ms, RUNS),
+    OPTION("--timeout", OPTION_REAL, timeout_s, RUNS " peak"),
+    OPTION("--jobs", OPTION_INT, workers, "check"),
+    OPTION("--in-fd", OPTION_INT, fd_in, "worker"),
+    OPTION("--out-fd", OPTION_INT, fd_out, "worker"),
+    OPTION("--json", OPTION_FLAG, json, "info list lint " RUNS " peak"),
+    OPTION("--all-kernels", OPTION_FLAG, all_kernels, "bench"),
+    OPTION("--fresh", OPTION_FLAG, fresh, "bench"),
+    OPTION("--no-cold", OPTION_FLAG, no_cold, "bench"),
+    OPTION("--no-ceilings", OPTION_FLAG, no_ceilings, "bench"),
+    OPTION("--no-canary", OPTION_FLAG, no_canary, RUNS " peak worker"),
+    OPTION("--floor-limits", OPTION_FLAG, floor_limits, DEVICES),
+    OPTION("--core-only", OPTION_FLAG, core_only, DEVICES),
+    OPTION("--statistics", OPTION_FLAG, statistics, "bench"),
+    OPTION("--full", OPTION_FLAG, full, "peak"),
+    OPTION("--quick", OPTION_FLAG, quick, "bench"),
+    OPTION("--strict", OPTION_FLAG, strict, "lint"),
+    OPTION("--identities", OPTION_FLAG, identities, "check"),
     {0},
 };
 
@@ -168,7 +176,7 @@ static bool store(struct vkz_options *options, const struct option *o, const cha
     case OPTION_INT: {
         const long n = strtol(value, &end, 10);
         *(int *)at = (int)n;
-        return *value && !*end && n > 0 && n < 1024;
+        return *value && !*end && n > 0 && n <= 16;
     }
     case OPTION_SEED:
         *(uint64_t *)at = strtoull(value, &end, 0);
@@ -177,46 +185,117 @@ static bool store(struct vkz_options *options, const struct option *o, const cha
     return false;
 }
 
+// What store() takes.
+static const char *option_wants(enum option_kind kind)
+{
+    return kind == OPTION_REAL   ? "a number above 0"
+           : kind == OPTION_INT  ? "a whole number from 1 to 16"
+           : kind == OPTION_SEED ? "a whole number from 0"
+                                 : "one more word";
+}
+
+static bool has_verb(const struct option *o, const char *verb)
+{
+    const size_t length = strlen(verb);
+    for (const char *p = o->verbs; *p; p += strcspn(p, " "), p += *p == ' ') {
+        if (strcspn(p, " ") == length && strncmp(p, verb, length) == 0)
+            return true;
+    }
+    return false;
+}
+
+// Says what is wrong with an option and where to look; false, for the caller to return.
+__attribute__((format(printf, 2, 3))) static bool option_wrong(const char *verb,
+                                                               const char *format, ...)
+{
+    va_list list;
+    va_start(list, format);
+    fprintf(stderr, "vkzoo: ");
+    vfprintf(stderr, format, list);
+    fprintf(stderr, "; `vkzoo help %s` lists the options\n", verb);
+    va_end(list);
+    return false;
+}
+
+static bool add_selector(struct vkz_options *options, const char *selector)
+{
+    if (options->selector_count == VKZ_MAX_SELECTORS) {
+        fprintf(stderr, "vkzoo: more than %d selectors; name a suite, or use --tag\n",
+                VKZ_MAX_SELECTORS);
+        return false;
+    }
+    options->selectors[options->selector_count++] = selector;
+    return true;
+}
+
+// The option at argv[*i]; *i is moved to its last word.
+static bool parse_option(int argc, char **argv, int *i, const char *verb,
+                         struct vkz_options *options)
+{
+    const char *arg = argv[*i], *value = strchr(arg, '=');
+    const size_t length = value ? (size_t)(value - arg) : strlen(arg);
+    char name[64];
+    const struct option *o = options_table;
+    snprintf(name, sizeof name, "%.*s", (int)length, arg);
+    const bool names_op = strcmp(name, "--op") == 0;
+    while (o->name && strcmp(o->name, name) != 0)
+        o++;
+    if (!o->name && !names_op)
+        return option_wrong(verb, "unknown option %s", name);
+    if (o->name && !has_verb(o, verb))
+        return option_wrong(verb, "%s has no option %s", verb, name);
+    if (o->name && o->kind == OPTION_FLAG) {
+        if (value)
+            return option_wrong(verb, "%s takes no value, found %s", name, value + 1);
+        return store(options, o, NULL);
+    }
+    value = value ? value + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+    if (!value || !*value)
+        return option_wrong(verb, "%s needs a value: expected %s", name,
+                            names_op ? "the name of an op" : option_wants(o->kind));
+    if (names_op)
+        return add_selector(options, value);
+    if (!store(options, o, value)) {
+        fprintf(stderr, "vkzoo: %s: expected %s, found %s\n", name, option_wants(o->kind),
+                value);
+        return false;
+    }
+    return true;
+}
+
 static bool parse_options(int argc, char **argv, const char *verb,
                           struct vkz_options *options)
 {
     for (int i = 0; i < argc; i++) {
-        const char *arg = argv[i], *value = strchr(arg, '=');
-        const size_t length = value && strncmp(arg, "--", 2) == 0 ? (size_t)(value - arg)
-                                                                  : strlen(arg);
-        const bool names_op = length == 4 && strncmp(arg, "--op", 4) == 0;
-        if (strncmp(arg, "--", 2) != 0 || names_op) {
-            if (names_op)
-                arg = value ? value + 1 : i + 1 < argc ? argv[++i] : NULL;
-            if (!arg || options->selector_count == VKZ_MAX_SELECTORS) {
-                fprintf(stderr, "vkzoo: %s\n", arg ? "too many selectors" : "--op needs a name");
-                return false;
-            }
-            options->selectors[options->selector_count++] = arg;
-            continue;
-        }
-        const struct option *o = options_table;
-        while (o->name && (strlen(o->name) != length || strncmp(o->name, arg, length) != 0))
-            o++;
-        if (!o->name) {
-            fprintf(stderr, "vkzoo: unknown option %s; `vkzoo help %s` lists them\n", arg, verb);
+        if (!(argv[i][0] == '-' ? parse_option(argc, argv, &i, verb, options)
+                                : add_selector(options, argv[i])))
             return false;
-        }
-        if (o->kind != OPTION_FLAG && !(value && arg[length] == '=')) {
-            if (i + 1 == argc) {
-                fprintf(stderr, "vkzoo: %s needs a value\n", o->name);
-                return false;
-            }
-            value = argv[++i];
-        } else if (value && arg[length] == '=') {
-            value++;
-        }
-        if (!store(options, o, value)) {
-            fprintf(stderr, "vkzoo: %s: %s is no valid value\n", o->name, value);
-            return false;
-        }
     }
     return true;
+}
+
+// Standard streams that the caller closed are opened on nothing: otherwise the next file
+// or pipe would get their number, and what is printed would end up in it.
+static void open_standard_streams(void)
+{
+    int fd;
+    do {
+        fd = open("/dev/null", O_RDWR);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd > STDERR_FILENO)
+        close(fd);
+}
+
+// A table that could not be written must not pass for one that was.
+static int flush_output(int exit_code)
+{
+    errno = 0;
+    const bool failed = ferror(stdout) != 0;
+    if ((fflush(stdout) == 0 && !failed) || exit_code == VKZ_EXIT_HARNESS || errno == EPIPE)
+        return exit_code; // written, reported already, or the reader has read enough
+    fprintf(stderr, "vkzoo: cannot write to standard output: %s\n",
+            errno ? strerror(errno) : "a part of it was lost");
+    return exit_code == VKZ_EXIT_OK ? VKZ_EXIT_HARNESS : exit_code;
 }
 
 static const struct vkz_verb_entry *verb_find(const char *name)
@@ -232,15 +311,16 @@ int main(int argc, char **argv)
 {
     struct vkz_options options = {.seed = 1};
     const char *name = argc > 1 ? argv[1] : "";
+    open_standard_streams();
     if (strcmp(name, "--version") == 0) {
         printf("vkzoo %s (%s)\n", VKZ_VERSION, VKZ_COMMIT);
-        return VKZ_EXIT_OK;
+        return flush_output(VKZ_EXIT_OK);
     }
-    const bool wants_help = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
-                            strcmp(name, "-h") == 0;
+    bool wants_help = strcmp(name, "help") == 0 || strcmp(name, "--help") == 0 ||
+                      strcmp(name, "-h") == 0;
     if (argc < 2 || (wants_help && argc == 2)) {
         print_help(argc < 2 ? stderr : stdout);
-        return argc < 2 ? VKZ_EXIT_USAGE : VKZ_EXIT_OK;
+        return argc < 2 ? VKZ_EXIT_USAGE : flush_output(VKZ_EXIT_OK);
     }
     const struct vkz_verb_entry *verb = verb_find(wants_help ? argv[2] : name);
     if (!verb) {
@@ -248,17 +328,13 @@ int main(int argc, char **argv)
                 wants_help ? argv[2] : name);
         return VKZ_EXIT_USAGE;
     }
-    for (int i = 2; i < argc && !wants_help; i++) {
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0) {
-            fputs(verb->help, stdout);
-            return VKZ_EXIT_OK;
-        }
-    }
+    for (int i = 2; i < argc; i++)
+        wants_help = wants_help || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
     if (wants_help) {
         fputs(verb->help, stdout);
-        return VKZ_EXIT_OK;
+        return flush_output(VKZ_EXIT_OK);
     }
     if (!parse_options(argc - 2, argv + 2, verb->name, &options))
         return VKZ_EXIT_USAGE;
-    return verb->run(&options);
+    return flush_output(verb->run(&options));
 }

@@ -129,6 +129,14 @@ static const char *rotated_tuning(const struct vkz_kernel *kernel, int case_inde
     return turn == 0 ? "default" : kernel->tunings[turn - 1].name;
 }
 
+static bool has_tuning(const struct vkz_kernel *kernel, const char *name)
+{
+    bool found = !name || strcmp(name, "default") == 0;
+    for (const struct vkz_tuning *t = kernel->tunings; !found && t && t->name; t++)
+        found = strcmp(t->name, name) == 0;
+    return found;
+}
+
 static bool is_16bit_variant(const struct vkz_variant *v)
 {
     return strstr(v->types, "16") != NULL;
@@ -159,7 +167,8 @@ static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
         for (int k = 0; k < entry->kernel_count; k++) {
             const struct vkz_kernel *kernel = entry->kernels[k];
             const struct vkz_variant *v = vkz_variant_find(kernel, seen[s]);
-            if (!v || (o->kernel && strcmp(o->kernel, kernel->name) != 0))
+            if (!v || (o->kernel && strcmp(o->kernel, kernel->name) != 0) ||
+                !has_tuning(kernel, o->tuning))
                 continue;
             if (is_16bit_variant(v) && !smoke && (case_index + s) % 2)
                 continue;
@@ -172,13 +181,19 @@ static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
     return true;
 }
 
-// bench: one job a storage variant, the kernel chosen by measurement; or every kernel.
+static bool same_numbers(const struct vkz_variant *a, const struct vkz_variant *b)
+{
+    return strcmp(a->types, b->types) == 0 && strcmp(a->accumulate, b->accumulate) == 0;
+}
+
+// bench: one job a combination of storage and accumulation types, the kernel chosen by
+// measurement; with --all-kernels one job a kernel and variant.
 static bool add_bench_jobs(struct run *run, const struct vkz_suite_op *entry,
                            const struct vkz_case *c)
 {
     const struct vkz_options *o = run->options;
     const bool quick = !o->tags && !o->set && !o->selector_count;
-    const char *seen[32];
+    const struct vkz_variant *seen[32];
     int seen_count = 0;
     for (int k = 0; k < entry->kernel_count; k++) {
         const struct vkz_kernel *kernel = entry->kernels[k];
@@ -190,11 +205,11 @@ static bool add_bench_jobs(struct run *run, const struct vkz_suite_op *entry,
                            : quick && strcmp(v->name, "bf16") == 0)
                 continue;
             for (int i = 0; i < seen_count; i++)
-                known = known || strcmp(seen[i], v->name) == 0;
+                known = known || same_numbers(seen[i], v);
             if (known && !o->all_kernels)
                 continue;
             if (!known && seen_count < 32)
-                seen[seen_count++] = v->name;
+                seen[seen_count++] = v;
             if (!add_job(run, c, o->all_kernels || o->kernel ? kernel->name : NULL, v->name,
                          o->tuning))
                 return false;
@@ -243,7 +258,9 @@ static enum vkz_status add_jobs(struct run *run, const struct vkz_selection *sel
                                 struct vkz_error *err)
 {
     int named = 0;
-    enum vkz_status status = add_named(run, selection, &named, err);
+    enum vkz_status status = vkz_selection_check_names(run->options, selection, err);
+    if (status == VKZ_OK)
+        status = add_named(run, selection, &named, err);
     if (status != VKZ_OK)
         return status;
     if (run->options->set && !named)
@@ -262,10 +279,7 @@ static enum vkz_status add_jobs(struct run *run, const struct vkz_selection *sel
             }
         }
     }
-    if (run->list.count == 0)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "no case has that tag, kernel and variant; "
-                             "`vkzoo list` and `--tag all` show what there is");
-    return VKZ_OK;
+    return run->list.count ? VKZ_OK : vkz_selection_no_case(run->options, selection, err);
 }
 
 static const char *field(yyjson_val *object, const char *key)
@@ -387,6 +401,9 @@ static enum vkz_status measure_ceilings(struct run *run, struct vkz_error *err)
     clear_progress(run);
     run->list = keep;
     run->done = 0;
+    if (status == VKZ_OK && was_interrupted)
+        return vkz_error_set(err, VKZ_FAILED, "interrupted while the ceilings were measured; "
+                             "nothing is kept");
     return status;
 }
 
@@ -422,14 +439,28 @@ static enum vkz_status write_line(struct run *run, yyjson_val *line, struct vkz_
     return run->journal ? vkz_journal_write(run->journal, line, err) : VKZ_OK;
 }
 
+// Opens a file to go on with, and asks what it was asked.
+static enum vkz_status reopen(struct run *run, struct vkz_options *options,
+                              struct vkz_error *err)
+{
+    enum vkz_status status = VKZ_OK;
+    if (!options->resume)
+        return VKZ_OK;
+    if (options->out)
+        return vkz_error_set(err, VKZ_BAD_INPUT, "--resume goes on with its own file: leave "
+                             "--out out");
+    status = vkz_journal_resume(options->resume, &run->journal, err);
+    if (status != VKZ_OK)
+        return status;
+    return vkz_resume_options(vkz_journal_header(run->journal), verb_name(run->verb), options,
+                              err);
+}
+
 // A resumed run must be of the same build and device: anything else would mix.
 static enum vkz_status resume(struct run *run, yyjson_val *hello, struct vkz_error *err)
 {
-    enum vkz_status status = vkz_journal_resume(run->options->resume, &run->journal, err);
-    if (status != VKZ_OK)
-        return status;
     yyjson_val *header = vkz_journal_header(run->journal);
-    status = vkz_header_compatible(header, hello, run->options->resume, err);
+    enum vkz_status status = vkz_header_compatible(header, hello, run->options->resume, err);
     if (status != VKZ_OK)
         return status;
     run->ceilings = yyjson_obj_get(header, "ceilings");
@@ -470,15 +501,16 @@ static enum vkz_status open_output(struct run *run, yyjson_val *hello, struct vk
 static enum vkz_status write_header(struct run *run, yyjson_val *hello, const char *verb,
                                     struct vkz_error *err)
 {
-    if (run->options->resume)
-        return VKZ_OK;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
-    yyjson_mut_doc_set_root(doc,
-                            vkz_header_json(doc, verb, run->options, hello, run->ceilings));
+    yyjson_mut_doc_set_root(doc, run->options->resume
+                                     ? vkz_header_resume_json(doc, hello)
+                                     : vkz_header_json(doc, verb, run->options, hello,
+                                                       run->ceilings));
     run->header_doc = yyjson_mut_doc_imut_copy(doc, NULL);
     yyjson_mut_doc_free(doc);
-    run->header = yyjson_doc_get_root(run->header_doc);
-    return write_line(run, run->header, err);
+    if (!run->header)
+        run->header = yyjson_doc_get_root(run->header_doc);
+    return write_line(run, yyjson_doc_get_root(run->header_doc), err);
 }
 
 static double seconds(const struct run *run)
@@ -549,13 +581,23 @@ static int exit_status(const struct run *run)
     const struct vkz_table_counts counts = vkz_table_count(run->table);
     if (was_interrupted)
         return VKZ_EXIT_INTERRUPTED;
-    if (counts.failed)
+    // A wrong kernel that an earlier run of a resumed file found is still wrong.
+    if (counts.failed || (run->journal && vkz_journal_failed(run->journal)))
         return VKZ_EXIT_FAILED;
     if (counts.errors)
         return VKZ_EXIT_HARNESS;
     if (run->done > 0 && counts.ok + counts.mistrusted == 0)
         return VKZ_EXIT_NOTHING;
     return VKZ_EXIT_OK;
+}
+
+static int run_exit(const struct run *run, enum vkz_status status,
+                    const struct vkz_error *err)
+{
+    if (status == VKZ_OK)
+        return exit_status(run);
+    const int failed = vkz_cli_fail(err);
+    return was_interrupted ? VKZ_EXIT_INTERRUPTED : failed;
 }
 
 static void run_finish(struct run *run)
@@ -601,24 +643,24 @@ static void print_outcome(struct run *run)
 static int run_cases(const struct vkz_options *options, enum vkz_verb verb)
 {
     struct run run;
-    struct vkz_selection selection;
+    struct vkz_options own = *options;
+    struct vkz_selection selection = {0};
     struct vkz_error err = {0};
     yyjson_val *hello = NULL;
-    enum vkz_status status = run_init(&run, options, verb, &err);
+    enum vkz_status status = run_init(&run, &own, verb, &err);
     if (status == VKZ_OK)
-        status = vkz_selection_create(options, &selection, &err);
-    if (status != VKZ_OK) {
-        run_finish(&run);
-        return vkz_cli_fail(&err);
-    }
-    status = add_jobs(&run, &selection, &err);
+        status = reopen(&run, &own, &err);
+    if (status == VKZ_OK)
+        status = vkz_selection_create(&own, &selection, &err);
+    if (status == VKZ_OK)
+        status = add_jobs(&run, &selection, &err);
     if (status == VKZ_OK)
         status = start_session(&run, &err);
     if (status == VKZ_OK)
         status = vkz_session_hello(run.session, &hello, &err);
     if (status == VKZ_OK)
         status = open_output(&run, hello, &err);
-    if (status == VKZ_OK && verb == VKZ_VERB_BENCH && !options->no_ceilings && !run.ceilings)
+    if (status == VKZ_OK && verb == VKZ_VERB_BENCH && !own.no_ceilings && !run.ceilings)
         status = measure_ceilings(&run, &err);
     if (status == VKZ_OK)
         status = write_header(&run, hello, verb_name(verb), &err);
@@ -635,9 +677,9 @@ static int run_cases(const struct vkz_options *options, enum vkz_verb verb)
                                            : "failed");
         print_outcome(&run);
     }
-    const int exit_code = status == VKZ_OK ? exit_status(&run) : vkz_cli_fail(&err);
-    run_finish(&run);
+    const int exit_code = run_exit(&run, status, &err);
     vkz_selection_finish(&selection);
+    run_finish(&run);
     return exit_code;
 }
 
@@ -662,19 +704,17 @@ int vkz_cmd_peak(const struct vkz_options *options)
     if (status == VKZ_OK)
         status = vkz_session_hello(run.session, &hello, &err);
     if (status == VKZ_OK)
-        status = measure_ceilings(&run, &err);
-    if (status == VKZ_OK)
         status = open_output(&run, hello, &err);
+    if (status == VKZ_OK)
+        status = measure_ceilings(&run, &err);
     if (status == VKZ_OK)
         status = write_header(&run, hello, "peak", &err);
     if (status == VKZ_OK) {
-        write_end(&run, was_interrupted ? "interrupted" : "complete");
+        write_end(&run, "complete");
         print_outcome(&run);
     }
-    const int exit_code = status != VKZ_OK     ? vkz_cli_fail(&err)
-                          : was_interrupted ? VKZ_EXIT_INTERRUPTED
-                          : run.ceilings    ? VKZ_EXIT_OK
-                                            : VKZ_EXIT_HARNESS;
+    const int exit_code =
+        status == VKZ_OK && !run.ceilings ? VKZ_EXIT_HARNESS : run_exit(&run, status, &err);
     run_finish(&run);
     return exit_code;
 }

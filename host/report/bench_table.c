@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The table of timed cases. Where the terminal is narrow, columns are shortened or dropped in
-// a fixed order until a row fits; a row never wraps.
+// The table of timed cases. Where the terminal is narrow, columns are shortened or
+// dropped in a fixed order until a row fits; a row never wraps.
 #include <math.h>
 #include <string.h>
 
@@ -23,7 +23,8 @@ enum column {
 };
 
 // What is given up first when a row is too wide: what the group's title can say for every
-// case, the ceiling's name, words of notes, the op's name before the kernel's; then columns.
+// case, the ceiling's name, words of notes, the op's name before the kernel's; then
+// columns.
 enum narrowing {
     SHORT_CASE,
     NO_CEILING,
@@ -41,9 +42,9 @@ struct layout {
     const struct vkz_table *table;
     FILE *out;
     const struct vkz_style *style;
-    int page;                // columns of the terminal
-    int narrowed;            // narrowings in effect
-    int width[COLUMNS];      // 0: column not shown
+    int page;           // columns of the terminal
+    int narrowed;       // narrowings in effect
+    int width[COLUMNS]; // 0: column not shown
     struct vkz_unit time;
     bool cold, ceilings, notes;
 };
@@ -52,9 +53,9 @@ static const struct {
     unsigned mark;
     const char *word, *symbol;
 } notes[] = {
-    {VKZ_MARK_UNVERIFIED, "unchecked", "x"}, {VKZ_MARK_IMPOSSIBLE, "impossible", "!"},
+    {VKZ_MARK_UNVERIFIED, "unchecked", "x"},  {VKZ_MARK_IMPOSSIBLE, "impossible", "!"},
     {VKZ_MARK_MISTRUSTED, "mistrusted", "?"}, {VKZ_MARK_THROTTLED, "throttled", "v"},
-    {VKZ_MARK_NOISY, "noisy", "~"},          {VKZ_MARK_SUBSTITUTE, "no ceiling", "s"},
+    {VKZ_MARK_NOISY, "noisy", "~"},           {VKZ_MARK_SUBSTITUTE, "no ceiling", "s"},
 };
 enum { NOTES = sizeof notes / sizeof *notes };
 
@@ -146,8 +147,8 @@ static void cell_text(const struct layout *l, const struct vkz_row *row,
 static void header_text(const struct layout *l, int column, char out[CELL_MAX])
 {
     static const char *const names[COLUMNS] = {
-        [CASE] = "case",   [VARIANT] = "variant", [KERNEL] = "kernel[tuning]",
-        [RATE] = "rate",   [FLOOR] = "% of floor", [CEILING] = "set by",
+        [CASE] = "case",      [VARIANT] = "variant",  [KERNEL] = "kernel[tuning]",
+        [RATE] = "rate",      [FLOOR] = "% of floor", [CEILING] = "set by",
         [ERROR] = "err/naive"};
     if (column == HOT || column == COLD)
         snprintf(out, CELL_MAX, "%s %s", column == HOT ? "hot" : "cold", l->time.name);
@@ -307,8 +308,8 @@ static int column_start(const struct layout *l, int column)
 }
 
 // Prints the columns from..to; `end` when the line ends there: no blanks at its end then.
-static void print_cells(const struct layout *l, char text[COLUMNS][CELL_MAX], int from, int to,
-                        bool end)
+static void print_cells(const struct layout *l, char text[COLUMNS][CELL_MAX], int from,
+                        int to, bool end)
 {
     while (end && to > from && (!l->width[to] || !text[to][0]))
         to--;
@@ -361,7 +362,9 @@ static void print_reason(const struct layout *l, const struct vkz_row *row)
                                  : vkz_row_is(row, "ok")         ? VKZ_PLAIN
                                  : vkz_row_is(row, "mistrusted") ? VKZ_YELLOW
                                                                  : VKZ_RED;
-    const char *shown = vkz_row_is(row, "failed") ? "FAILED" : status[0] ? status : "no status";
+    const char *shown = vkz_row_is(row, "failed") ? "FAILED"
+                        : status[0]               ? status
+                                                  : "no status";
     snprintf(text, sizeof text, "%.40s%s%.580s", shown, reason[0] ? ": " : "", reason);
     fprintf(l->out, "%*s%s", GAP, "", vkz_color_on(l->style, color));
     const int room = l->page - column_start(l, HOT);
@@ -439,9 +442,12 @@ static void print_legend(const struct layout *l)
         fputc('\n', l->out);
 }
 
-void vkz_print_bench(const struct vkz_table *table, FILE *out, const struct vkz_style *style)
+void vkz_print_bench(const struct vkz_table *table, FILE *out,
+                     const struct vkz_style *style)
 {
-    struct layout l = {.table = table, .out = out, .style = style,
+    struct layout l = {.table = table,
+                       .out = out,
+                       .style = style,
                        .page = style->width > 0 ? style->width : 160};
     lay_out(&l);
     print_header(&l);

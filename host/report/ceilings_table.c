@@ -16,7 +16,9 @@ static char rate_kind(yyjson_val *rate)
     if (strcmp(op, "copy") == 0 || strcmp(op, "read") == 0 || strcmp(op, "triad") == 0)
         return 'b';
     // The last type is the result's: i32, s32 and u32 are integers, f16 and f32 are not.
-    return strcmp(op, "idot") == 0 || (result && result[1] && strchr("isu", result[1])) ? 'o' : 'f';
+    return strcmp(op, "idot") == 0 || (result && result[1] && strchr("isu", result[1]))
+               ? 'o'
+               : 'f';
 }
 
 static void rate_name(yyjson_val *rate, char out[NAME_BYTES])
@@ -65,7 +67,8 @@ static void kernel_name(yyjson_val *rate, char out[2 * NAME_BYTES])
 static void print_rates(yyjson_val *ceilings, FILE *out, const struct vkz_style *style)
 {
     yyjson_val *rates = vkz_json_array(ceilings, "rates"), *rate;
-    char name[NAME_BYTES], kernel[2 * NAME_BYTES], number[VKZ_NUMBER_MAX], spread[VKZ_NUMBER_MAX];
+    char name[NAME_BYTES], kernel[2 * NAME_BYTES], number[VKZ_NUMBER_MAX],
+        middle[VKZ_NUMBER_MAX];
     int name_width = 7, kernel_width = 14;
     size_t i, count;
     yyjson_arr_foreach(rates, i, count, rate) {
@@ -74,28 +77,27 @@ static void print_rates(yyjson_val *ceilings, FILE *out, const struct vkz_style 
         name_width = wider(name_width, name);
         kernel_width = wider(kernel_width, kernel);
     }
-    // Rate, unit and spread take 29 columns with their gaps.
+    // Both rates and their unit take 33 columns with the gaps.
     if (name_width > page_width(style) / 2)
         name_width = page_width(style) / 2;
-    if (kernel_width > page_width(style) - name_width - 29)
-        kernel_width = page_width(style) - name_width - 29;
+    if (kernel_width > page_width(style) - name_width - 33)
+        kernel_width = page_width(style) - name_width - 33;
     const bool kernels = kernel_width >= 6;
-    fprintf(out, "%s  %-*s  %8s  %-7s  %s%s", vkz_color_on(style, VKZ_DIM), name_width,
-            "ceiling", "rate", "", style->utf8 ? "  ±%" : " +-%", kernels ? "  " : "");
+    fprintf(out, kernels ? "%s  %-*s  %8s  %8s  %-9s" : "%s  %-*s  %8s  %8s%s",
+            vkz_color_on(style, VKZ_DIM), name_width, "ceiling", "best", "median", "");
     vkz_print_text(out, style, kernels ? "kernel[tuning]" : "", kernel_width);
     fprintf(out, "%s\n", vkz_color_off(style, VKZ_DIM));
     yyjson_arr_foreach(rates, i, count, rate) {
-        const double value = vkz_json_number(rate, "rate");
-        const double low = vkz_json_number(rate, "low"), high = vkz_json_number(rate, "high");
-        const struct vkz_unit unit = vkz_unit_rate(value, rate_kind(rate));
+        const double best = vkz_json_number(rate, "rate");
+        const double median = vkz_json_number(rate, "median_rate");
+        const struct vkz_unit unit = vkz_unit_rate(best, rate_kind(rate));
         row_name(rate, name);
         kernel_name(rate, kernel);
         fputs("  ", out);
         vkz_print_cell(out, style, name, name_width, false);
-        fprintf(out, "  %8s  %-7s  %4s%s", vkz_number_text(value / unit.scale, 4, number),
-                unit.name,
-                vkz_number_text(high >= low ? 50 * (high - low) / value : (double)NAN, 2,
-                                spread), kernels ? "  " : "");
+        fprintf(out, "  %8s  %8s  ", vkz_number_text(best / unit.scale, 4, number),
+                vkz_number_text(median / unit.scale, 4, middle));
+        fprintf(out, kernels ? "%-7s  " : "%s", unit.name);
         vkz_print_text(out, style, kernels ? kernel : "", kernel_width);
         if (yyjson_is_false(yyjson_obj_get(rate, "checked")))
             fprintf(out, "  %sunchecked%s", vkz_color_on(style, VKZ_YELLOW),
@@ -138,10 +140,12 @@ static void print_sweep(yyjson_val *ceilings, FILE *out, const struct vkz_style 
             unit.name, unit.name, vkz_color_off(style, VKZ_DIM));
     yyjson_arr_foreach(sweep, i, count, point) {
         const double size = vkz_json_number(point, "bytes");
-        const double c = vkz_json_number(point, "copy"), r = vkz_json_number(point, "read");
+        const double c = vkz_json_number(point, "copy"),
+                     r = vkz_json_number(point, "read");
         if (!past && size > llc) {
-            fprintf(out, "  %s--- last-level cache: %s ---%s\n", vkz_color_on(style, VKZ_DIM),
-                    vkz_bytes_text(llc, bytes), vkz_color_off(style, VKZ_DIM));
+            fprintf(out, "  %s--- last-level cache: %s ---%s\n",
+                    vkz_color_on(style, VKZ_DIM), vkz_bytes_text(llc, bytes),
+                    vkz_color_off(style, VKZ_DIM));
             past = true;
         }
         fprintf(out, "  %9s  %9s  %9s  ", vkz_bytes_text(size, bytes),
@@ -181,8 +185,8 @@ static void print_left_out(yyjson_val *ceilings, FILE *out, const struct vkz_sty
     yyjson_val *entry;
     yyjson_arr_foreach(vkz_json_array(ceilings, "left_out"), i, count, entry) {
         char text[700];
-        snprintf(text, sizeof text, "left out: %.100s: %.500s", vkz_json_text(entry, "what"),
-                 vkz_json_text(entry, "reason"));
+        snprintf(text, sizeof text, "left out: %.100s: %.500s",
+                 vkz_json_text(entry, "what"), vkz_json_text(entry, "reason"));
         vkz_print_words(out, style, text, 2);
     }
 }
@@ -202,7 +206,8 @@ void vkz_ceilings_print(yyjson_val *ceilings, FILE *out, const struct vkz_style 
     print_left_out(ceilings, out, &found);
 }
 
-void vkz_ceilings_print_line(yyjson_val *ceilings, FILE *out, const struct vkz_style *style)
+void vkz_ceilings_print_line(yyjson_val *ceilings, FILE *out,
+                             const struct vkz_style *style)
 {
     const struct vkz_style found = style ? *style : vkz_style_for(out);
     const char *separator = "ceilings: ";
@@ -210,7 +215,8 @@ void vkz_ceilings_print_line(yyjson_val *ceilings, FILE *out, const struct vkz_s
     size_t i, count;
     yyjson_val *rate;
     yyjson_arr_foreach(vkz_json_array(ceilings, "rates"), i, count, rate) {
-        char name[NAME_BYTES], number[VKZ_NUMBER_MAX], text[NAME_BYTES + VKZ_NUMBER_MAX + 16];
+        char name[NAME_BYTES], number[VKZ_NUMBER_MAX],
+            text[NAME_BYTES + VKZ_NUMBER_MAX + 16];
         rate_name(rate, name);
         snprintf(text, sizeof text, "%s%s %s", separator, name,
                  vkz_rate_text(vkz_json_number(rate, "rate"), rate_kind(rate), number));

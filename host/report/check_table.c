@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: MIT
-// The table of checks: a row a kernel, variant and tuning, with counts over its cases and
-// the worst accuracy among them. A single case is of interest only when it failed.
+// The table of checks: a row a kernel and variant, with counts over its cases and tunings
+// and the worst accuracy among them. A single case is of interest only when it failed.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "report/rows.h"
 
-enum { OK, FAILED, MISTRUSTED, ERRORS, SKIPPED, COUNTS, INDENT = 2, GAP = 2, NAME_BYTES = 200 };
+enum { OK, FAILED, MISTRUSTED, ERRORS, SKIPPED, COUNTS, INDENT = 2, GAP = 2 };
 static const char *const count_names[COUNTS] = {"ok", "failed", "mistrusted", "errors",
                                                 "skipped"};
 
 struct tally {
     const struct vkz_row *row; // one of its rows, for the names
     int count[COUNTS];
-    double worst;              // accuracy
-    const char *worst_case;
+    const struct vkz_row *worst; // of worst accuracy; NULL: none was checked
 };
 
 static bool same_kernel(const struct vkz_row *a, const struct vkz_row *b)
 {
-    static const int keys[] = {VKZ_ROW_OP, VKZ_ROW_KERNEL, VKZ_ROW_VARIANT, VKZ_ROW_TUNING};
+    static const int keys[] = {VKZ_ROW_OP, VKZ_ROW_KERNEL, VKZ_ROW_VARIANT};
     for (size_t k = 0; k < sizeof keys / sizeof *keys; k++) {
         if (strcmp(a->text[keys[k]], b->text[keys[k]]) != 0)
             return false;
@@ -36,10 +35,8 @@ static void tally_row(struct tally *tally, const struct vkz_row *row)
                      : vkz_row_is(row, "skipped")    ? SKIPPED
                                                      : ERRORS;
     tally->count[kind]++;
-    if (row->accuracy >= 0 && !(row->accuracy <= tally->worst)) {
-        tally->worst = row->accuracy;
-        tally->worst_case = row->text[VKZ_ROW_CASE];
-    }
+    if (row->accuracy >= 0 && (!tally->worst || row->accuracy > tally->worst->accuracy))
+        tally->worst = row;
 }
 
 // Kernels in order of appearance, ops together.
@@ -59,7 +56,7 @@ static size_t tally_all(const struct vkz_table *table, struct tally *tallies)
             while (t < count && !same_kernel(tallies[t].row, row))
                 t++;
             if (t == count)
-                tallies[count++] = (struct tally){.row = row, .worst = (double)NAN};
+                tallies[count++] = (struct tally){.row = row};
             tally_row(&tallies[t], row);
         }
     }
@@ -72,6 +69,12 @@ static int wider(int width, const char *text)
     return has > width ? has : width;
 }
 
+static const char *kernel_of(const struct tally *t)
+{
+    const char *kernel = t->row->text[VKZ_ROW_KERNEL];
+    return kernel[0] ? kernel : "-";
+}
+
 static int error_width(int page)
 {
     return page < 72 ? 5 : 9;
@@ -80,32 +83,35 @@ static int error_width(int page)
 static void print_tally(const struct tally *t, FILE *out, const struct vkz_style *style,
                         const int width[COUNTS + 2], const bool shown[COUNTS], int page)
 {
-    char name[NAME_BYTES], number[VKZ_NUMBER_MAX];
+    char worst[300], number[VKZ_NUMBER_MAX];
     int at = INDENT + width[0] + GAP + width[1];
-    vkz_row_kernel(t->row, false, name, sizeof name);
     fprintf(out, "%*s", INDENT, "");
-    vkz_print_cell(out, style, name, width[0], false);
+    vkz_print_cell(out, style, kernel_of(t), width[0], false);
     fprintf(out, "%*s", GAP, "");
     vkz_print_cell(out, style, t->row->text[VKZ_ROW_VARIANT], width[1], false);
     for (int k = 0; k < COUNTS; k++) {
         if (!shown[k])
             continue;
-        const enum vkz_color color = !t->count[k]                    ? VKZ_DIM
-                                     : k == FAILED || k == ERRORS    ? VKZ_RED
-                                     : k == MISTRUSTED               ? VKZ_YELLOW
-                                                                     : VKZ_PLAIN;
+        const enum vkz_color color = !t->count[k]                 ? VKZ_DIM
+                                     : k == FAILED || k == ERRORS ? VKZ_RED
+                                     : k == MISTRUSTED            ? VKZ_YELLOW
+                                                                  : VKZ_PLAIN;
         fprintf(out, "%*s%s%*d%s", GAP, "", vkz_color_on(style, color), width[2 + k],
                 t->count[k], vkz_color_off(style, color));
         at += GAP + width[2 + k];
     }
-    vkz_number_text(t->worst, 3, number);
+    vkz_number_text(t->worst ? t->worst->accuracy : (double)NAN, 3, number);
     fprintf(out, "%*s%*s", GAP, "", error_width(page), number[0] ? number : "-");
     at += GAP + error_width(page);
-    // The worst case's numbers, where there is room for a useful part of them.
-    const char *numbers = t->worst_case ? strchr(t->worst_case, '@') : NULL;
-    if (numbers && page - at - GAP >= 24) {
+    // Where the worst was, if there is room for a useful part of it.
+    if (t->worst && page - at - GAP >= 24) {
+        const char *numbers = strchr(t->worst->text[VKZ_ROW_CASE], '@');
+        const char *tuning = t->worst->text[VKZ_ROW_TUNING];
+        const bool tuned = tuning[0] && strcmp(tuning, "default") != 0;
+        snprintf(worst, sizeof worst, "%.200s%s%.60s%s", numbers ? numbers + 1 : "",
+                 tuned ? " [" : "", tuned ? tuning : "", tuned ? "]" : "");
         fprintf(out, "%*s", GAP, "");
-        vkz_print_text(out, style, numbers + 1, page - at - GAP);
+        vkz_print_text(out, style, worst, page - at - GAP);
     }
     fputc('\n', out);
 }
@@ -116,10 +122,8 @@ static void print_tallies(const struct tally *tallies, size_t count, FILE *out,
     const int page = style->width > 0 ? style->width : 160;
     int width[COUNTS + 2] = {6, 7};
     bool shown[COUNTS] = {[OK] = true, [FAILED] = true, [SKIPPED] = true};
-    char name[NAME_BYTES];
     for (size_t t = 0; t < count; t++) {
-        vkz_row_kernel(tallies[t].row, false, name, sizeof name);
-        width[0] = wider(width[0], name);
+        width[0] = wider(width[0], kernel_of(&tallies[t]));
         width[1] = wider(width[1], tallies[t].row->text[VKZ_ROW_VARIANT]);
         for (int k = 0; k < COUNTS; k++)
             shown[k] |= tallies[t].count[k] > 0;
@@ -154,7 +158,8 @@ static void print_tallies(const struct tally *tallies, size_t count, FILE *out,
     }
 }
 
-void vkz_print_check(const struct vkz_table *table, FILE *out, const struct vkz_style *style)
+void vkz_print_check(const struct vkz_table *table, FILE *out,
+                     const struct vkz_style *style)
 {
     struct tally *tallies = calloc(table->count + 1, sizeof *tallies);
     if (!tallies) {

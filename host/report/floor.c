@@ -36,8 +36,8 @@ static double best_rate(yyjson_val *ceilings, const char *op, const char *coopma
     return best;
 }
 
-// Bytes the case keeps busy. Where data is read several times the traffic is more than the
-// footprint, and it is the footprint that decides which cache holds it.
+// Bytes the case keeps busy. Where data is read several times the traffic is more than
+// the footprint, and it is the footprint that decides which cache holds it.
 static double footprint(yyjson_val *work)
 {
     const double bytes = vkz_json_number(work, "bytes");
@@ -82,9 +82,9 @@ static struct rate compute_rate(yyjson_val *ceilings, yyjson_val *work)
     static const struct {
         const char *unit, *op, *name;
     } units[] = {
-        {"fma", "fma", "fma f32"},   {"fma_f16", "fma_f16", "fma f16"},
-        {"exp2", "exp2", "exp2"},    {"int", "idot", "idot"},
-        {"idot", "idot", "idot"},    {"coopmat", "fma", "fma f32"},
+        {"fma", "fma", "fma f32"}, {"fma_f16", "fma_f16", "fma f16"},
+        {"exp2", "exp2", "exp2"},  {"int", "idot", "idot"},
+        {"idot", "idot", "idot"},  {"coopmat", "fma", "fma f32"},
     };
     const char *coopmat = vkz_json_text(work, "coopmat"), *op = "fma";
     char wanted[64] = "fma f32";
@@ -95,7 +95,8 @@ static struct rate compute_rate(yyjson_val *ceilings, yyjson_val *work)
     } else {
         const char *unit = vkz_json_text(work, "unit");
         // Half accumulation doubles the rate of ordinary multiply-adds, of nothing else.
-        if ((!unit[0] || strcmp(unit, "fma") == 0) && vkz_json_is(work, "accumulate", "f16"))
+        if ((!unit[0] || strcmp(unit, "fma") == 0) &&
+            vkz_json_is(work, "accumulate", "f16"))
             unit = "fma_f16";
         for (size_t u = 0; u < sizeof units / sizeof *units; u++) {
             if (strcmp(unit, units[u].unit) == 0) {

@@ -11,17 +11,20 @@
 struct vkz_floor {
     double ns;         // NaN when no ceiling fits
     const char *bound; // "memory" or "compute"; "" when ns is NaN
-    // Name of the ceiling that sets it: "read", "fma f32", "coopmat f16,f16,f32,f32"; with
-    // " instead of ..." behind it where the fitting one was not measured. "" when ns is NaN.
+    // Name of the ceiling that sets it: "read", "fma f32", "coopmat f16,f16,f32,f32";
+    // with " instead of ..." behind it where the fitting one was not measured. "" when ns
+    // is NaN.
     char ceiling[64];
 };
 
-// Reads the floor off a result header's `ceilings` and a case line's `work`; either may be
-// NULL or of any type. Hot: a bandwidth is the best at any footprint of at least the case's,
-// so data that fits a cache is held against that cache. Cold: that of the largest footprint.
+// Reads the floor off a result header's `ceilings` and a case line's `work`; either may
+// be NULL or of any type. Hot: a bandwidth is the best at any footprint of at least the
+// case's, so data that fits a cache is held against that cache. Cold: that of the largest
+// footprint.
 struct vkz_floor vkz_floor_find(yyjson_val *ceilings, yyjson_val *work, bool cold);
 
-// True when `ceiling` of a floor names a substitute: times below such a floor are possible.
+// True when `ceiling` of a floor names a substitute: times below such a floor are
+// possible.
 bool vkz_floor_is_substitute(const char *ceiling);
 
 #endif

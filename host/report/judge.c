@@ -31,7 +31,8 @@ unsigned vkz_timing_marks(yyjson_val *timing)
     if (vkz_timing_discarded(timing) > VKZ_THROTTLED_GROUPS ||
         vkz_json_number(timing, "slow_groups_kept") > 0)
         marks |= VKZ_MARK_THROTTLED;
-    if (vkz_json_number(timing, "n") < VKZ_FEW_SAMPLES && vkz_json_is(timing, "stop", "budget"))
+    if (vkz_json_number(timing, "n") < VKZ_FEW_SAMPLES &&
+        vkz_json_is(timing, "stop", "budget"))
         marks |= VKZ_MARK_FEW;
     return marks;
 }
@@ -49,8 +50,8 @@ unsigned vkz_case_marks(yyjson_val *line)
     unsigned marks = vkz_timing_marks(hot) | vkz_timing_marks(cold);
     if (vkz_json_is(line, "status", "mistrusted"))
         marks |= VKZ_MARK_MISTRUSTED;
-    if ((hot || cold) && !yyjson_is_true(yyjson_obj_get(vkz_json_object(line, "check"),
-                                                        "passed")))
+    if ((hot || cold) &&
+        !yyjson_is_true(yyjson_obj_get(vkz_json_object(line, "check"), "passed")))
         marks |= VKZ_MARK_UNVERIFIED;
     if (vkz_efficiency_impossible(vkz_json_object(line, "floor"),
                                   vkz_json_number(line, "efficiency")) ||

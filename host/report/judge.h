@@ -8,11 +8,11 @@
 
 #include <yyjson.h>
 
-#define VKZ_NOISY_HALF_WIDTH 0.05  // of the 95 % interval, over the median
-#define VKZ_THROTTLED_GROUPS 0.20  // of all groups, discarded because the clock was low
-#define VKZ_IMPOSSIBLE 1.05        // efficiency above which a number cannot be true
+#define VKZ_NOISY_HALF_WIDTH 0.05 // of the 95 % interval, over the median
+#define VKZ_THROTTLED_GROUPS 0.20 // of all groups, discarded because the clock was low
+#define VKZ_IMPOSSIBLE 1.05       // efficiency above which a number cannot be true
 #define VKZ_FEW_SAMPLES 20
-#define VKZ_COLD_FACTOR 4.0        // cold buffer sets hold so many last-level caches
+#define VKZ_COLD_FACTOR 4.0 // cold buffer sets hold so many last-level caches
 
 enum vkz_mark {
     VKZ_MARK_UNVERIFIED = 1 << 0, // times without a passing check
@@ -20,7 +20,7 @@ enum vkz_mark {
     VKZ_MARK_MISTRUSTED = 1 << 2, // the reference proves little
     VKZ_MARK_THROTTLED = 1 << 3,  // the core clock dropped during the measurement
     VKZ_MARK_NOISY = 1 << 4,
-    VKZ_MARK_FEW = 1 << 5, // few samples, because the budget ended
+    VKZ_MARK_FEW = 1 << 5,        // few samples, because the budget ended
     VKZ_MARK_SUBSTITUTE = 1 << 6, // held against another unit's ceiling: says little
 };
 

@@ -31,8 +31,8 @@ void vkz_lint_destroy(struct vkz_lint **lint)
     *lint = NULL;
 }
 
-void vkz_lint_add(struct vkz_lint *lint, enum vkz_lint_level level, const char *kind, int line,
-                  const char *format, ...)
+void vkz_lint_add(struct vkz_lint *lint, enum vkz_lint_level level, const char *kind,
+                  int line, const char *format, ...)
 {
     if (lint->count == lint->capacity) {
         const int capacity = lint->capacity ? 2 * lint->capacity : 64;
@@ -46,7 +46,9 @@ void vkz_lint_add(struct vkz_lint *lint, enum vkz_lint_level level, const char *
         lint->capacity = capacity;
     }
     struct vkz_lint_finding *f = &lint->findings[lint->count++];
-    *f = (struct vkz_lint_finding){.level = level, .kind = kind, .line = line,
+    *f = (struct vkz_lint_finding){.level = level,
+                                   .kind = kind,
+                                   .line = line,
                                    .path = lint->paths[lint->path_count - 1],
                                    .order = lint->count};
     va_list args;
@@ -120,20 +122,23 @@ static void check_device(struct vkz_lint *lint, const struct vkz_result_file *fi
         snprintf(lint->first_device, sizeof lint->first_device, "%s", name);
     } else if (strcmp(lint->first_device, name) != 0 && !lint->devices_differ) {
         lint->devices_differ = true;
-        vkz_lint_add(lint, VKZ_LINT_NOTE, "mixed", 1, "the files are of several devices or "
-                     "drivers (%.120s; %.120s): compare with care", lint->first_device, name);
+        vkz_lint_add(lint, VKZ_LINT_NOTE, "mixed", 1,
+                     "the files are of several devices or "
+                     "drivers (%.120s; %.120s): compare with care",
+                     lint->first_device, name);
     }
     for (size_t i = 0; i < file->resume_count; i++) {
         const struct vkz_result_line *resume = &file->resumes[i];
         yyjson_val *its = vkz_json_object(resume->value, "device");
         yyjson_val *tool = vkz_json_object(resume->value, "tool");
-        if (its && (!vkz_json_is(its, "name", vkz_json_text(device, "name")) ||
-                    !vkz_json_is(its, "driver_info", vkz_json_text(device, "driver_info"))))
+        if (its &&
+            (!vkz_json_is(its, "name", vkz_json_text(device, "name")) ||
+             !vkz_json_is(its, "driver_info", vkz_json_text(device, "driver_info"))))
             vkz_lint_add(lint, VKZ_LINT_ERROR, "mixed", resume->line,
                          "resumed on another device or driver than the header's");
-        if (tool && !vkz_json_is(tool, "commit",
-                                 vkz_json_text(vkz_json_object(file->header, "tool"),
-                                               "commit")))
+        if (tool &&
+            !vkz_json_is(tool, "commit",
+                         vkz_json_text(vkz_json_object(file->header, "tool"), "commit")))
             vkz_lint_add(lint, VKZ_LINT_ERROR, "mixed", resume->line,
                          "resumed by another build than the header's");
     }
@@ -162,7 +167,8 @@ static int compare_lines(const void *a, const void *b)
     return x->order - y->order;
 }
 
-enum vkz_status vkz_lint_file(struct vkz_lint *lint, const char *path, struct vkz_error *err)
+enum vkz_status vkz_lint_file(struct vkz_lint *lint, const char *path,
+                              struct vkz_error *err)
 {
     struct vkz_result_file *file = NULL;
     struct vkz_error why = {0};
@@ -185,8 +191,8 @@ enum vkz_status vkz_lint_file(struct vkz_lint *lint, const char *path, struct vk
     if (lint->no_memory)
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     if (lint->count > first)
-        qsort(lint->findings + first, (size_t)(lint->count - first), sizeof *lint->findings,
-              compare_lines);
+        qsort(lint->findings + first, (size_t)(lint->count - first),
+              sizeof *lint->findings, compare_lines);
     return VKZ_OK;
 }
 
@@ -263,7 +269,8 @@ void vkz_lint_print(const struct vkz_lint *lint, FILE *out, const struct vkz_sty
                        : "fit to be kept");
 }
 
-enum vkz_status vkz_lint_json(const struct vkz_lint *lint, FILE *out, struct vkz_error *err)
+enum vkz_status vkz_lint_json(const struct vkz_lint *lint, FILE *out,
+                              struct vkz_error *err)
 {
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc), *list;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Rules on what well-shaped lines say: verified, possible, quiet, cold where it says cold,
-// and in agreement with themselves.
+// Rules on what well-shaped lines say: verified, possible, quiet, cold where it says
+// cold, and in agreement with themselves.
 #include <stdlib.h>
 #include <string.h>
 
@@ -48,22 +48,26 @@ void vkz_lint_header_rules(struct vkz_lint *lint, const struct vkz_result_file *
     size_t i, count;
     yyjson_val *rate;
     if (yyjson_is_true(yyjson_obj_get(tool, "dirty")))
-        vkz_lint_add(lint, VKZ_LINT_WARNING, "unverified", 1, "made by a vkzoo with changes "
+        vkz_lint_add(lint, VKZ_LINT_WARNING, "unverified", 1,
+                     "made by a vkzoo with changes "
                      "that no commit has (%.60s): commit them and run again",
                      vkz_json_text(tool, "commit"));
     if (!yyjson_is_true(yyjson_obj_get(clock, "usable")))
-        vkz_lint_add(lint, VKZ_LINT_WARNING, "clock", 1, "the device's clock failed its test "
+        vkz_lint_add(lint, VKZ_LINT_WARNING, "clock", 1,
+                     "the device's clock failed its test "
                      "(%.120s): times are slopes on the host's clock",
                      vkz_json_text(clock, "reason"));
     if (!yyjson_is_true(yyjson_obj_get(clock, "monotonic")))
-        vkz_lint_add(lint, VKZ_LINT_WARNING, "clock", 1, "the device's clock ran backwards");
+        vkz_lint_add(lint, VKZ_LINT_WARNING, "clock", 1,
+                     "the device's clock ran backwards");
     if (vkz_json_is(header, "verb", "check"))
         return;
     if (!yyjson_is_true(yyjson_obj_get(clock, "canary")))
         vkz_lint_add(lint, VKZ_LINT_NOTE, "clock", 1,
                      "no canary: throttling would not be seen");
     if (!ceilings)
-        vkz_lint_add(lint, VKZ_LINT_NOTE, "ceilings", 1, "no ceilings: no efficiencies, and "
+        vkz_lint_add(lint, VKZ_LINT_NOTE, "ceilings", 1,
+                     "no ceilings: no efficiencies, and "
                      "whether cold times are cold is unknown");
     yyjson_arr_foreach(vkz_json_array(ceilings, "rates"), i, count, rate) {
         if (!yyjson_is_true(yyjson_obj_get(rate, "checked")))
@@ -79,7 +83,8 @@ static void check_verified(const struct subject *s, unsigned marks)
         find(s, VKZ_LINT_ERROR, "unverified", "has times without a passing check");
     if (vkz_json_text(s->value, "kernel")[0] && vkz_json_object(s->value, "work") &&
         yyjson_arr_size(hashes) == 0)
-        find(s, VKZ_LINT_WARNING, "unverified", "no spirv_sha256: which kernel ran is unknown");
+        find(s, VKZ_LINT_WARNING, "unverified",
+             "no spirv_sha256: which kernel ran is unknown");
     if (vkz_json_is(s->value, "status", "ok") &&
         !yyjson_is_true(yyjson_obj_get(vkz_json_object(s->value, "check"), "passed")))
         find(s, VKZ_LINT_ERROR, "unverified", "says ok without a passing check");
@@ -108,27 +113,34 @@ static void check_status(const struct subject *s)
 static void check_efficiency(const struct subject *s, bool cold)
 {
     yyjson_val *floor = vkz_json_object(s->value, cold ? "floor_cold" : "floor");
-    yyjson_val *timing = vkz_json_object(vkz_json_object(s->value, "time"),
-                                         cold ? "cold" : "hot");
-    const double stated = vkz_json_number(s->value, cold ? "efficiency_cold" : "efficiency");
+    yyjson_val *timing =
+        vkz_json_object(vkz_json_object(s->value, "time"), cold ? "cold" : "hot");
+    const double stated =
+        vkz_json_number(s->value, cold ? "efficiency_cold" : "efficiency");
     const double median = vkz_json_number(timing, "median_ns");
     const char *ceiling = vkz_json_text(floor, "ceiling");
     char message[160];
     // From the floor and the time, whatever the line states.
     const double efficiency = floor ? vkz_json_number(floor, "ns") / median : stated;
     if (floor && fabs(efficiency - stated) > 0.01 * efficiency) {
-        snprintf(message, sizeof message, "%s efficiency is stated as %.3g, floor over median "
-                 "is %.3g", cold ? "cold" : "hot", stated, efficiency);
+        snprintf(message, sizeof message,
+                 "%s efficiency is stated as %.3g, floor over median "
+                 "is %.3g",
+                 cold ? "cold" : "hot", stated, efficiency);
         find(s, VKZ_LINT_ERROR, "inconsistent", message);
     }
     if (vkz_efficiency_impossible(floor, efficiency)) {
-        snprintf(message, sizeof message, "%s time is %.0f %% of what the ceiling %.60s "
-                 "allows; left out of every summary", cold ? "cold" : "hot",
-                 100 * efficiency, ceiling[0] ? ceiling : "(unnamed)");
+        snprintf(message, sizeof message,
+                 "%s time is %.0f %% of what the ceiling %.60s "
+                 "allows; left out of every summary",
+                 cold ? "cold" : "hot", 100 * efficiency,
+                 ceiling[0] ? ceiling : "(unnamed)");
         find(s, VKZ_LINT_ERROR, "impossible", message);
     } else if (!cold && vkz_floor_is_substitute(ceiling)) {
-        snprintf(message, sizeof message, "no fitting ceiling was measured (%.63s): its "
-                 "efficiency says little", ceiling);
+        snprintf(message, sizeof message,
+                 "no fitting ceiling was measured (%.63s): its "
+                 "efficiency says little",
+                 ceiling);
         find(s, VKZ_LINT_NOTE, "ceilings", message);
     }
 }
@@ -162,14 +174,17 @@ static void check_samples(const struct subject *s, yyjson_val *timing, const cha
 {
     yyjson_val *samples = vkz_json_array(timing, "samples_ns");
     const double n = vkz_json_number(timing, "n");
-    const double median = vkz_json_number(timing, "median_ns"), found = median_of(samples);
+    const double median = vkz_json_number(timing, "median_ns"),
+                 found = median_of(samples);
     char message[160] = "";
     if (n != (double)yyjson_arr_size(samples))
         snprintf(message, sizeof message, "%s has n = %.0f and %zu samples", name, n,
                  yyjson_arr_size(samples));
     else if (n > 0 && !(fabs(median - found) <= 0.001 * fabs(found) + 0.2))
-        snprintf(message, sizeof message, "%s median is stated as %.6g ns, the samples' is "
-                 "%.6g ns", name, median, found);
+        snprintf(message, sizeof message,
+                 "%s median is stated as %.6g ns, the samples' is "
+                 "%.6g ns",
+                 name, median, found);
     else if (!(median > 0))
         snprintf(message, sizeof message, "%s median is no positive time", name);
     else if (vkz_json_number(timing, "low_ns") > median + 0.2 ||
@@ -189,18 +204,21 @@ static void check_timing(const struct subject *s, yyjson_val *timing, const char
         return;
     check_samples(s, timing, name);
     if (marks & VKZ_MARK_NOISY) {
-        snprintf(message, sizeof message, "%s interval is +-%.1f %%, the limit is %.0f %%",
-                 name, 100 * vkz_timing_half_width(timing), 100 * VKZ_NOISY_HALF_WIDTH);
+        snprintf(message, sizeof message,
+                 "%s interval is +-%.1f %%, the limit is %.0f %%", name,
+                 100 * vkz_timing_half_width(timing), 100 * VKZ_NOISY_HALF_WIDTH);
         find(s, VKZ_LINT_WARNING, "noisy", message);
     }
     if (discarded > VKZ_THROTTLED_GROUPS) {
-        snprintf(message, sizeof message, "%s discarded %.0f %% of its groups, the limit is "
-                 "%.0f %%", name, 100 * discarded, 100 * VKZ_THROTTLED_GROUPS);
+        snprintf(message, sizeof message,
+                 "%s discarded %.0f %% of its groups, the limit is "
+                 "%.0f %%",
+                 name, 100 * discarded, 100 * VKZ_THROTTLED_GROUPS);
         find(s, VKZ_LINT_WARNING, "throttled", message);
     }
     if (kept > 0) {
-        snprintf(message, sizeof message, "%s keeps %.0f slow group%s: the budget ended", name,
-                 kept, kept == 1 ? "" : "s");
+        snprintf(message, sizeof message, "%s keeps %.0f slow group%s: the budget ended",
+                 name, kept, kept == 1 ? "" : "s");
         find(s, VKZ_LINT_WARNING, "throttled", message);
     }
     if (marks & VKZ_MARK_FEW) {
@@ -217,12 +235,14 @@ static void check_cold(const struct subject *s, yyjson_val *ceilings)
     yyjson_val *work = vkz_json_object(s->value, "work");
     const double llc = vkz_json_number(ceilings, "llc_bytes");
     const double scratch = vkz_json_number(work, "scratch_bytes");
-    const double set = vkz_json_number(work, "tensor_bytes") + (scratch > 0 ? scratch : 0);
+    const double set =
+        vkz_json_number(work, "tensor_bytes") + (scratch > 0 ? scratch : 0);
     const double total = vkz_json_number(cold, "sets") * set;
     char message[160], has[VKZ_NUMBER_MAX], wants[VKZ_NUMBER_MAX];
     if (!cold || !(llc > 0) || !(total < VKZ_COLD_FACTOR * llc))
         return;
-    snprintf(message, sizeof message, "cold rotates %s only, %.0f last-level caches are %s",
+    snprintf(message, sizeof message,
+             "cold rotates %s only, %.0f last-level caches are %s",
              vkz_bytes_text(total, has), VKZ_COLD_FACTOR,
              vkz_bytes_text(VKZ_COLD_FACTOR * llc, wants));
     find(s, VKZ_LINT_WARNING, "cold", message);

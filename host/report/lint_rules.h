@@ -20,8 +20,8 @@ struct vkz_lint {
 };
 
 // Adds a finding to the file being looked at.
-void vkz_lint_add(struct vkz_lint *lint, enum vkz_lint_level level, const char *kind, int line,
-                  const char *format, ...)
+void vkz_lint_add(struct vkz_lint *lint, enum vkz_lint_level level, const char *kind,
+                  int line, const char *format, ...)
 #if defined(__GNUC__)
     __attribute__((format(printf, 5, 6)))
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The shape of result lines: required keys and types. results/schema.json says the same with
-// every field's meaning; a test holds the two together.
+// The shape of result lines: required keys and types. results/schema.json says the same
+// with every field's meaning; a test holds the two together.
 #include <string.h>
 
 #include "report/json.h"
@@ -24,65 +24,102 @@ struct field {
 };
 
 static const struct field header_fields[] = {
-    {"verb", TEXT},     {"tool", OBJECT},            {"started", TEXT}, {"device", OBJECT},
-    {"clock", OBJECT},  {"ceilings", OBJECT | NULL_}, {"host", OBJECT},  {"run", OBJECT},
-    {0}};
-static const struct field tool_fields[] = {
-    {"name", TEXT}, {"version", TEXT}, {"commit", TEXT}, {"dirty", BOOL},
-    {"compiler", TEXT}, {0}};
+    {"verb", TEXT},     {"tool", OBJECT},  {"started", TEXT},
+    {"device", OBJECT}, {"clock", OBJECT}, {"ceilings", OBJECT | NULL_},
+    {"host", OBJECT},   {"run", OBJECT},   {0}};
+static const struct field tool_fields[] = {{"name", TEXT},     {"version", TEXT},
+                                           {"commit", TEXT},   {"dirty", BOOL},
+                                           {"compiler", TEXT}, {0}};
 static const struct field device_fields[] = {
-    {"name", TEXT}, {"type", TEXT}, {"driver", TEXT}, {"driver_info", TEXT},
+    {"name", TEXT},        {"type", TEXT},   {"driver", TEXT},   {"driver_info", TEXT},
     {"api_version", TEXT}, {"is_cpu", BOOL}, {"features", TEXT}, {0}};
-static const struct field clock_fields[] = {
-    {"usable", BOOL}, {"monotonic", BOOL}, {"step_ns", NUMBER | NULL_},
-    {"empty_pair_ns", NUMBER | NULL_}, {"canary", BOOL}, {0}};
-static const struct field ceilings_fields[] = {
-    {"rates", ARRAY}, {"sweep", ARRAY}, {"llc_bytes", NUMBER | NULL_},
-    {"left_out", ARRAY | ABSENT}, {0}};
+static const struct field clock_fields[] = {{"usable", BOOL},
+                                            {"monotonic", BOOL},
+                                            {"step_ns", NUMBER | NULL_},
+                                            {"empty_pair_ns", NUMBER | NULL_},
+                                            {"canary", BOOL},
+                                            {0}};
+static const struct field ceilings_fields[] = {{"rates", ARRAY},
+                                               {"sweep", ARRAY},
+                                               {"llc_bytes", NUMBER | NULL_},
+                                               {"left_out", ARRAY | ABSENT},
+                                               {0}};
 static const struct field rate_fields[] = {
-    {"op", TEXT}, {"variant", TEXT}, {"coopmat", TEXT | NULL_}, {"rate", NUMBER},
-    {"unit", TEXT}, {"kernel", TEXT}, {"checked", BOOL}, {0}};
+    {"op", TEXT},   {"variant", TEXT}, {"coopmat", TEXT | NULL_}, {"rate", NUMBER},
+    {"unit", TEXT}, {"kernel", TEXT},  {"checked", BOOL},         {0}};
 static const struct field sweep_fields[] = {
     {"bytes", NUMBER}, {"copy", NUMBER | NULL_}, {"read", NUMBER | NULL_}, {0}};
-static const struct field case_fields[] = {
-    {"verb", TEXT}, {"op", TEXT}, {"case", TEXT}, {"tags", TEXT}, {"asked_kernel", TEXT},
-    {"asked_variant", TEXT}, {"asked_tuning", TEXT}, {"kernel", TEXT | NULL_},
-    {"variant", TEXT | NULL_}, {"seed", NUMBER}, {"status", TEXT}, {"reason", TEXT | NULL_},
-    {"check", OBJECT | ABSENT}, {"time", OBJECT | ABSENT}, {"work", OBJECT | ABSENT},
-    {"floor", OBJECT | ABSENT}, {"floor_cold", OBJECT | ABSENT},
-    {"efficiency", NUMBER | NULL_ | ABSENT}, {"efficiency_cold", NUMBER | NULL_ | ABSENT},
-    {"spirv_sha256", ARRAY | ABSENT}, {"repro", TEXT}, {0}};
-static const struct field check_fields[] = {
-    {"passed", BOOL}, {"error", NUMBER | NULL_}, {"naive_error", NUMBER | NULL_},
-    {"accuracy", NUMBER | NULL_}, {"all_written", BOOL}, {"guards_intact", BOOL},
-    {"nan_map_equal", BOOL}, {"repeatable", BOOL}, {0}};
+static const struct field case_fields[] = {{"verb", TEXT},
+                                           {"op", TEXT},
+                                           {"case", TEXT},
+                                           {"tags", TEXT},
+                                           {"asked_kernel", TEXT},
+                                           {"asked_variant", TEXT},
+                                           {"asked_tuning", TEXT},
+                                           {"kernel", TEXT | NULL_},
+                                           {"variant", TEXT | NULL_},
+                                           {"seed", NUMBER},
+                                           {"status", TEXT},
+                                           {"reason", TEXT | NULL_},
+                                           {"check", OBJECT | ABSENT},
+                                           {"time", OBJECT | ABSENT},
+                                           {"work", OBJECT | ABSENT},
+                                           {"floor", OBJECT | ABSENT},
+                                           {"floor_cold", OBJECT | ABSENT},
+                                           {"efficiency", NUMBER | NULL_ | ABSENT},
+                                           {"efficiency_cold", NUMBER | NULL_ | ABSENT},
+                                           {"spirv_sha256", ARRAY | ABSENT},
+                                           {"repro", TEXT},
+                                           {0}};
+static const struct field check_fields[] = {{"passed", BOOL},
+                                            {"error", NUMBER | NULL_},
+                                            {"naive_error", NUMBER | NULL_},
+                                            {"accuracy", NUMBER | NULL_},
+                                            {"all_written", BOOL},
+                                            {"guards_intact", BOOL},
+                                            {"nan_map_equal", BOOL},
+                                            {"repeatable", BOOL},
+                                            {0}};
 static const struct field time_fields[] = {
     {"hot", OBJECT | ABSENT}, {"cold", OBJECT | ABSENT}, {0}};
-static const struct field timing_fields[] = {
-    {"clock", TEXT}, {"n", NUMBER}, {"median_ns", NUMBER | NULL_}, {"low_ns", NUMBER | NULL_},
-    {"high_ns", NUMBER | NULL_}, {"min_ns", NUMBER | NULL_}, {"max_ns", NUMBER | NULL_},
-    {"stop", TEXT}, {"sets", NUMBER}, {"discarded_groups", NUMBER},
-    {"slow_groups_kept", NUMBER}, {"samples_ns", ARRAY}, {"canary_ns", ARRAY}, {0}};
-static const struct field work_fields[] = {
-    {"flops", NUMBER | NULL_}, {"bytes", NUMBER | NULL_}, {"tensor_bytes", NUMBER | NULL_},
-    {"metric", TEXT}, {"unit", TEXT}, {"accumulate", TEXT | NULL_}, {"coopmat", TEXT | NULL_},
-    {0}};
+static const struct field timing_fields[] = {{"clock", TEXT},
+                                             {"n", NUMBER},
+                                             {"median_ns", NUMBER | NULL_},
+                                             {"low_ns", NUMBER | NULL_},
+                                             {"high_ns", NUMBER | NULL_},
+                                             {"min_ns", NUMBER | NULL_},
+                                             {"max_ns", NUMBER | NULL_},
+                                             {"stop", TEXT},
+                                             {"sets", NUMBER},
+                                             {"discarded_groups", NUMBER},
+                                             {"slow_groups_kept", NUMBER},
+                                             {"samples_ns", ARRAY},
+                                             {"canary_ns", ARRAY},
+                                             {0}};
+static const struct field work_fields[] = {{"flops", NUMBER | NULL_},
+                                           {"bytes", NUMBER | NULL_},
+                                           {"tensor_bytes", NUMBER | NULL_},
+                                           {"metric", TEXT},
+                                           {"unit", TEXT},
+                                           {"accumulate", TEXT | NULL_},
+                                           {"coopmat", TEXT | NULL_},
+                                           {0}};
 static const struct field floor_fields[] = {
     {"ns", NUMBER}, {"bound", TEXT}, {"ceiling", TEXT}, {0}};
 static const struct field end_fields[] = {
-    {"status", TEXT}, {"cases", NUMBER}, {"ok", NUMBER}, {"failed", NUMBER},
-    {"skipped", NUMBER}, {"mistrusted", NUMBER}, {"errors", NUMBER}, {"seconds", NUMBER},
-    {0}};
+    {"status", TEXT},   {"cases", NUMBER},   {"ok", NUMBER},
+    {"failed", NUMBER}, {"skipped", NUMBER}, {"mistrusted", NUMBER},
+    {"errors", NUMBER}, {"seconds", NUMBER}, {0}};
 
-static const char *const case_statuses[] = {
-    "ok", "failed", "skipped", "mistrusted", "error", "crashed", "timed out", "device lost",
-    NULL};
+static const char *const case_statuses[] = {"ok",         "failed",      "skipped",
+                                            "mistrusted", "error",       "crashed",
+                                            "timed out",  "device lost", NULL};
 
 static unsigned type_of(yyjson_val *value)
 {
-    return !value                 ? ABSENT
-           : yyjson_is_str(value) ? TEXT
-           : yyjson_is_num(value) ? NUMBER
+    return !value                  ? ABSENT
+           : yyjson_is_str(value)  ? TEXT
+           : yyjson_is_num(value)  ? NUMBER
            : yyjson_is_bool(value) ? BOOL
            : yyjson_is_obj(value)  ? OBJECT
            : yyjson_is_arr(value)  ? ARRAY
@@ -98,7 +135,8 @@ static const char *types_text(unsigned types)
                             : "an array";
 }
 
-// True when the object has every field as it should be. `where` goes before keys: "time.hot".
+// True when the object has every field as it should be. `where` goes before keys:
+// "time.hot".
 static bool check_fields_of(struct vkz_lint *lint, yyjson_val *object,
                             const struct field *fields, const char *where, int line)
 {
@@ -109,8 +147,8 @@ static bool check_fields_of(struct vkz_lint *lint, yyjson_val *object,
         if (f->types & type)
             continue;
         good = false;
-        vkz_lint_add(lint, VKZ_LINT_ERROR, "shape", line, "%s%s%s %s; it should be %s", where,
-                     where[0] ? "." : "", f->key,
+        vkz_lint_add(lint, VKZ_LINT_ERROR, "shape", line, "%s%s%s %s; it should be %s",
+                     where, where[0] ? "." : "", f->key,
                      type == ABSENT ? "is missing" : "has another type",
                      types_text(f->types));
     }
@@ -178,15 +216,18 @@ static bool case_shape(struct vkz_lint *lint, yyjson_val *value, int line)
     good &= check_object(lint, value, "floor_cold", floor_fields, "floor_cold", line);
     for (int t = 0; t < 2; t++) {
         yyjson_val *timing = vkz_json_object(time, t ? "cold" : "hot");
-        good &= check_numbers(lint, timing, "samples_ns", t ? "time.cold" : "time.hot", line);
-        good &= check_numbers(lint, timing, "canary_ns", t ? "time.cold" : "time.hot", line);
+        good &=
+            check_numbers(lint, timing, "samples_ns", t ? "time.cold" : "time.hot", line);
+        good &=
+            check_numbers(lint, timing, "canary_ns", t ? "time.cold" : "time.hot", line);
     }
     const char *status = vkz_json_text(value, "status");
     int s = 0;
     while (case_statuses[s] && strcmp(case_statuses[s], status) != 0)
         s++;
     if (status[0] && !case_statuses[s]) {
-        vkz_lint_add(lint, VKZ_LINT_ERROR, "shape", line, "unknown status \"%.60s\"", status);
+        vkz_lint_add(lint, VKZ_LINT_ERROR, "shape", line, "unknown status \"%.60s\"",
+                     status);
         good = false;
     }
     return good;

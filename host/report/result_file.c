@@ -66,11 +66,15 @@ static enum vkz_status take_header(struct vkz_result_file *file, yyjson_val *roo
         return VKZ_OK;
     }
     if (strncmp(schema, "vkzoo-result/", 13) == 0)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "%s:1: the file is %.40s, this vkzoo reads "
-                             VKZ_RESULT_SCHEMA "; use the vkzoo that wrote it",
-                             file->path, schema);
-    return vkz_error_set(err, VKZ_BAD_INPUT, "%s:1: no " VKZ_RESULT_SCHEMA " header; give a "
-                         "file that `vkzoo bench` or `vkzoo check --out` wrote", file->path);
+        return vkz_error_set(
+            err, VKZ_BAD_INPUT,
+            "%s:1: the file is %.40s, this vkzoo reads " VKZ_RESULT_SCHEMA
+            "; use the vkzoo that wrote it",
+            file->path, schema);
+    return vkz_error_set(err, VKZ_BAD_INPUT,
+                         "%s:1: no " VKZ_RESULT_SCHEMA " header; give a "
+                         "file that `vkzoo bench` or `vkzoo check --out` wrote",
+                         file->path);
 }
 
 // Sorts a line that is JSON to where it belongs. False: out of memory.
@@ -84,20 +88,22 @@ static bool take_object(struct vkz_result_file *file, yyjson_val *root, int numb
         return add_trouble(file, number, "not an object: left out");
     if (yyjson_obj_get(root, "schema") || strcmp(type, "header") == 0) {
         owned->foreign = true;
-        return add_trouble(file, number,
-                           "a second header: it and every line below it are left out; a file "
-                           "has one run, so split it here");
+        return add_trouble(
+            file, number,
+            "a second header: it and every line below it are left out; a file "
+            "has one run, so split it here");
     }
     if (strcmp(type, "case") == 0) {
         file->end = NULL; // a resumed run goes on behind an end line
         file->end_line = 0;
-        return add_line(&file->cases, &file->case_count, &owned->case_capacity, root, number);
+        return add_line(&file->cases, &file->case_count, &owned->case_capacity, root,
+                        number);
     }
     if (strcmp(type, "resume") == 0) {
         file->end = NULL;
         file->end_line = 0;
-        return add_line(&file->resumes, &file->resume_count, &owned->resume_capacity, root,
-                        number);
+        return add_line(&file->resumes, &file->resume_count, &owned->resume_capacity,
+                        root, number);
     }
     if (strcmp(type, "end") == 0) {
         file->end = root;
@@ -124,13 +130,14 @@ static enum vkz_status take_line(struct vkz_result_file *file, char *line, size_
     if (!doc && why.code == YYJSON_READ_ERROR_MEMORY_ALLOCATION)
         goto no_memory;
     if (!doc && !file->header)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "%s:1: not JSON (%s), so no result file; "
-                             "give one that `vkzoo bench` wrote", file->path,
-                             why.msg ? why.msg : "empty line");
+        return vkz_error_set(err, VKZ_BAD_INPUT,
+                             "%s:1: not JSON (%s), so no result file; "
+                             "give one that `vkzoo bench` wrote",
+                             file->path, why.msg ? why.msg : "empty line");
     if (!doc) {
         // yyjson's words for both: what differs is what the user can do.
-        snprintf(message, sizeof message, whole ? "not JSON (%s): left out"
-                                                : "cut off in mid-line (%s): left out",
+        snprintf(message, sizeof message,
+                 whole ? "not JSON (%s): left out" : "cut off in mid-line (%s): left out",
                  why.msg ? why.msg : "empty line");
         if (add_trouble(file, number, message))
             return VKZ_OK;
@@ -142,7 +149,8 @@ static enum vkz_status take_line(struct vkz_result_file *file, char *line, size_
     if (take_object(file, yyjson_doc_get_root(doc), number))
         return VKZ_OK;
 no_memory:
-    return vkz_error_set(err, VKZ_FAILED, "%s:%d: out of host memory", file->path, number);
+    return vkz_error_set(err, VKZ_FAILED, "%s:%d: out of host memory", file->path,
+                         number);
 }
 
 static uint64_t hash_text(uint64_t hash, const char *text)
@@ -179,7 +187,8 @@ static bool mark_superseded(struct vkz_result_file *file)
         for (int k = 0; k < KEY_NAMES; k++)
             hash = hash_text(hash, vkz_json_text(file->cases[i].value, key_names[k]));
         size_t at = (size_t)(hash ^ hash >> 32) & (slots - 1);
-        while (table[at] && !same_key(file->cases[table[at] - 1].value, file->cases[i].value))
+        while (table[at] &&
+               !same_key(file->cases[table[at] - 1].value, file->cases[i].value))
             at = (at + 1) & (slots - 1);
         if (table[at])
             file->cases[i].superseded = true;
@@ -202,7 +211,8 @@ static enum vkz_status read_lines(struct vkz_result_file *file, FILE *in,
         const bool whole = size > 0 && line[size - 1] == '\n';
         if (file->line_count < INT_MAX)
             file->line_count++;
-        status = take_line(file, line, (size_t)size - whole, whole, file->line_count, err);
+        status =
+            take_line(file, line, (size_t)size - whole, whole, file->line_count, err);
         errno = 0;
     }
     const int reason = errno;
@@ -211,8 +221,10 @@ static enum vkz_status read_lines(struct vkz_result_file *file, FILE *in,
         return vkz_error_set(err, VKZ_BAD_INPUT, "%s: cannot be read: %s", file->path,
                              strerror(reason ? reason : EIO));
     if (status == VKZ_OK && !file->header)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "%s:1: the file is empty; run `vkzoo bench` "
-                             "to make one", file->path);
+        return vkz_error_set(err, VKZ_BAD_INPUT,
+                             "%s:1: the file is empty; run `vkzoo bench` "
+                             "to make one",
+                             file->path);
     return status;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// A result file in memory: the header, the outcome of every case, the end line, and what was
-// wrong with any line. Takes any file: what cannot be used is left out and named.
+// A result file in memory: the header, the outcome of every case, the end line, and what
+// was wrong with any line. Takes any file: what cannot be used is left out and named.
 #ifndef VKZ_REPORT_RESULT_FILE_H
 #define VKZ_REPORT_RESULT_FILE_H
 
@@ -32,8 +32,9 @@ struct vkz_result_file {
     size_t case_count;
     struct vkz_result_line *resumes;
     size_t resume_count;
-    yyjson_val *end; // the last end line, NULL when the run was cut off after the last case
-    int end_line;    // 0 without one
+    yyjson_val
+        *end;     // the last end line, NULL when the run was cut off after the last case
+    int end_line; // 0 without one
     int line_count;
     struct vkz_result_trouble *troubles;
     size_t trouble_count;

@@ -10,7 +10,7 @@
 #include "report/judge.h"
 
 static const char *const text_keys[VKZ_ROW_TEXTS] = {
-    "verb", "case",    "asked_kernel", "asked_variant", "asked_tuning", "op",
+    "verb",   "case",    "asked_kernel", "asked_variant", "asked_tuning", "op",
     "kernel", "variant", "tuning",       "status",        "reason",       "repro"};
 
 enum vkz_status vkz_table_create(struct vkz_table **out, struct vkz_error *err)
@@ -39,7 +39,8 @@ void vkz_table_destroy(struct vkz_table **table)
 
 static void take_numbers(struct vkz_row *row, yyjson_val *line)
 {
-    yyjson_val *time = vkz_json_object(line, "time"), *work = vkz_json_object(line, "work");
+    yyjson_val *time = vkz_json_object(line, "time"),
+               *work = vkz_json_object(line, "work");
     yyjson_val *hot = vkz_json_object(time, "hot");
     const char *unit = vkz_json_text(work, "unit");
     const bool bytes = vkz_json_is(work, "metric", "bytes");
@@ -126,7 +127,8 @@ enum vkz_status vkz_table_add(struct vkz_table *table, yyjson_val *line,
 }
 
 enum vkz_status vkz_table_add_file(struct vkz_table *table,
-                                   const struct vkz_result_file *file, struct vkz_error *err)
+                                   const struct vkz_result_file *file,
+                                   struct vkz_error *err)
 {
     enum vkz_status status = VKZ_OK;
     for (size_t i = 0; i < file->case_count && status == VKZ_OK; i++) {
@@ -164,7 +166,8 @@ struct vkz_table_counts vkz_table_count(const struct vkz_table *table)
 bool vkz_row_starts_group(const struct vkz_table *table, size_t row)
 {
     for (size_t i = 0; i < row; i++) {
-        if (strcmp(table->rows[i].text[VKZ_ROW_OP], table->rows[row].text[VKZ_ROW_OP]) == 0)
+        if (strcmp(table->rows[i].text[VKZ_ROW_OP], table->rows[row].text[VKZ_ROW_OP]) ==
+            0)
             return false;
     }
     return true;
@@ -219,7 +222,8 @@ static const struct vkz_setting *setting_find(const struct vkz_setting *list, in
     return NULL;
 }
 
-void vkz_naming_find(const struct vkz_table *table, const char *op, struct vkz_naming *out)
+void vkz_naming_find(const struct vkz_table *table, const char *op,
+                     struct vkz_naming *out)
 {
     struct vkz_setting list[VKZ_SETTINGS_MAX];
     bool shared[VKZ_SETTINGS_MAX], equal[VKZ_SETTINGS_MAX], several = false;
@@ -244,8 +248,9 @@ void vkz_naming_find(const struct vkz_table *table, const char *op, struct vkz_n
         for (int s = 0; s < count; s++) {
             const struct vkz_setting *same = setting_find(other, others, &list[s]);
             shared[s] = shared[s] && same;
-            equal[s] = equal[s] && same && same_text(same->value, same->value_length,
-                                                     list[s].value, list[s].value_length);
+            equal[s] = equal[s] && same &&
+                       same_text(same->value, same->value_length, list[s].value,
+                                 list[s].value_length);
         }
     }
     for (int s = 0; s < count; s++) {
@@ -264,7 +269,8 @@ static void append_text(char *out, size_t size, const char *separator, const cha
     snprintf(out + used, size - used, "%s%.*s", used ? separator : "", length, text);
 }
 
-void vkz_naming_case(const struct vkz_naming *naming, const char *id, char *out, size_t size)
+void vkz_naming_case(const struct vkz_naming *naming, const char *id, char *out,
+                     size_t size)
 {
     struct vkz_setting list[VKZ_SETTINGS_MAX];
     const int count = vkz_case_settings(id, list);
@@ -298,8 +304,8 @@ void vkz_naming_title(const struct vkz_naming *naming, char *out, size_t size)
         snprintf(out, size, "(%s)", keys);
     for (int s = 0; s < naming->common_count; s++) {
         const struct vkz_setting *c = &naming->common[s];
-        const char *end = c->value_length ? c->value + c->value_length
-                                          : c->key + c->key_length;
+        const char *end =
+            c->value_length ? c->value + c->value_length : c->key + c->key_length;
         append_text(out, size, s ? " " : "  ", c->key, (int)(end - c->key));
     }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The rows behind a table: what is kept of a result line, and how a case's name is shortened
-// among others of its op. Shared by the files that print tables.
+// The rows behind a table: what is kept of a result line, and how a case's name is
+// shortened among others of its op. Shared by the files that print tables.
 #ifndef VKZ_REPORT_ROWS_H
 #define VKZ_REPORT_ROWS_H
 
@@ -30,7 +30,7 @@ struct vkz_row {
     char rate_kind;    // 'f', 'o' or 'b'
     double efficiency; // hot
     double accuracy;
-    char ceiling[64];  // that sets the hot floor
+    char ceiling[64]; // that sets the hot floor
     unsigned marks;
 };
 
@@ -58,21 +58,26 @@ struct vkz_naming {
     int listed_count;
     bool short_form; // listed values without their keys
 };
-void vkz_naming_find(const struct vkz_table *table, const char *op, struct vkz_naming *out);
+void vkz_naming_find(const struct vkz_table *table, const char *op,
+                     struct vkz_naming *out);
 // "m=1024 n=1024 TRANS=nt" without the common part; short form "1024,1024 TRANS=nt".
-void vkz_naming_case(const struct vkz_naming *naming, const char *id, char *out, size_t size);
+void vkz_naming_case(const struct vkz_naming *naming, const char *id, char *out,
+                     size_t size);
 // Behind the op in a group's title: "(m,n)  k=512".
 void vkz_naming_title(const struct vkz_naming *naming, char *out, size_t size);
 
 // True for the first row of its op: where a group starts.
 bool vkz_row_starts_group(const struct vkz_table *table, size_t row);
 bool vkz_row_is(const struct vkz_row *row, const char *status);
-bool vkz_row_is_error(const struct vkz_row *row); // error, crashed, timed out, device lost
+bool vkz_row_is_error(
+    const struct vkz_row *row); // error, crashed, timed out, device lost
 // "kernel[tuning]", without the op's name in front if `strip`; "-" when none was chosen.
 void vkz_row_kernel(const struct vkz_row *row, bool strip, char *out, size_t size);
 
 // Kinds of tables, printed by vkz_table_print.
-void vkz_print_bench(const struct vkz_table *table, FILE *out, const struct vkz_style *style);
-void vkz_print_check(const struct vkz_table *table, FILE *out, const struct vkz_style *style);
+void vkz_print_bench(const struct vkz_table *table, FILE *out,
+                     const struct vkz_style *style);
+void vkz_print_check(const struct vkz_table *table, FILE *out,
+                     const struct vkz_style *style);
 
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What a table is followed by: counts, why cases were skipped, every failure with the line
-// that replays it, where the file is, and what to do next.
+// What a table is followed by: counts, why cases were skipped, every failure with the
+// line that replays it, where the file is, and what to do next.
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,7 +11,8 @@
 
 enum { FAILURES_SHOWN = 12, REASONS_SHOWN = 12, WHOLE = 1 << 20 };
 
-void vkz_table_print(const struct vkz_table *table, FILE *out, const struct vkz_style *style)
+void vkz_table_print(const struct vkz_table *table, FILE *out,
+                     const struct vkz_style *style)
 {
     const struct vkz_style found = style ? *style : vkz_style_for(out);
     bool bench = false;
@@ -22,8 +23,8 @@ void vkz_table_print(const struct vkz_table *table, FILE *out, const struct vkz_
     (bench ? vkz_print_bench : vkz_print_check)(table, out, &found);
 }
 
-static void print_count(FILE *out, const struct vkz_style *style, int count, const char *what,
-                        enum vkz_color color, const char **separator)
+static void print_count(FILE *out, const struct vkz_style *style, int count,
+                        const char *what, enum vkz_color color, const char **separator)
 {
     if (count == 0)
         return;
@@ -47,8 +48,8 @@ static void print_counts(const struct vkz_table *table, FILE *out,
         fputs("no case ran", out);
     print_count(out, style, counts.ok, "ok", VKZ_GREEN, &separator);
     print_count(out, style, counts.failed, "FAILED", VKZ_RED, &separator);
-    print_count(out, style, counts.errors, counts.errors == 1 ? "error" : "errors", VKZ_RED,
-                &separator);
+    print_count(out, style, counts.errors, counts.errors == 1 ? "error" : "errors",
+                VKZ_RED, &separator);
     print_count(out, style, counts.mistrusted, "mistrusted", VKZ_YELLOW, &separator);
     print_count(out, style, counts.skipped, "skipped", VKZ_PLAIN, &separator);
     if (noisy + throttled + impossible > 0) {
@@ -73,8 +74,8 @@ static int compare_real(const void *a, const void *b)
 // The median share of the floor, over what may stand in a summary.
 static void print_efficiency(const struct vkz_table *table, FILE *out)
 {
-    const unsigned unfit = VKZ_MARK_IMPOSSIBLE | VKZ_MARK_MISTRUSTED | VKZ_MARK_UNVERIFIED |
-                           VKZ_MARK_SUBSTITUTE;
+    const unsigned unfit = VKZ_MARK_IMPOSSIBLE | VKZ_MARK_MISTRUSTED |
+                           VKZ_MARK_UNVERIFIED | VKZ_MARK_SUBSTITUTE;
     double *values = calloc(table->count + 1, sizeof *values);
     int n = 0;
     for (size_t i = 0; values && i < table->count; i++) {
@@ -84,7 +85,8 @@ static void print_efficiency(const struct vkz_table *table, FILE *out)
     if (n > 1) {
         char median[VKZ_NUMBER_MAX], low[VKZ_NUMBER_MAX], high[VKZ_NUMBER_MAX];
         qsort(values, (size_t)n, sizeof *values, compare_real);
-        fprintf(out, "hot times reach %s %% of the floor in the median of %d, %s to %s %%\n",
+        fprintf(out,
+                "hot times reach %s %% of the floor in the median of %d, %s to %s %%\n",
                 vkz_number_text(50 * (values[(n - 1) / 2] + values[n / 2]), 2, median), n,
                 vkz_number_text(100 * values[0], 2, low),
                 vkz_number_text(100 * values[n - 1], 2, high));
@@ -144,8 +146,8 @@ static void print_failures(const struct vkz_table *table, FILE *out,
             continue;
         shown++;
         vkz_row_kernel(row, false, kernel, sizeof kernel);
-        snprintf(status, sizeof status, "%.40s", vkz_row_is(row, "failed") ? "FAILED"
-                                                 : row->text[VKZ_ROW_STATUS]);
+        snprintf(status, sizeof status, "%.40s",
+                 vkz_row_is(row, "failed") ? "FAILED" : row->text[VKZ_ROW_STATUS]);
         fputs(vkz_color_on(style, VKZ_RED), out);
         vkz_print_text(out, style, status[0] ? status : "no status", 48);
         fprintf(out, "%s  ", vkz_color_off(style, VKZ_RED));
@@ -188,7 +190,8 @@ static void print_next(const struct vkz_table *table, FILE *out,
     else if (marks & VKZ_MARK_THROTTLED)
         fputs("next: let the device cool, or fix its clock, and run again\n", out);
     else if (marks & VKZ_MARK_NOISY)
-        fputs("next: a quiet machine, or a larger --budget, narrows the noisy ones\n", out);
+        fputs("next: a quiet machine, or a larger --budget, narrows the noisy ones\n",
+              out);
     else if (summary->path && counts.cases > 0)
         fprintf(out, "next: `vkzoo lint %s` says whether the file is fit to be kept\n",
                 summary->path);
@@ -202,8 +205,9 @@ static void print_device(yyjson_val *header, FILE *out, const struct vkz_style *
     char text[640];
     if (!vkz_json_text(device, "name")[0])
         return;
-    snprintf(text, sizeof text, "device %.250s%s%.150s%s%.150s", vkz_json_text(device, "name"),
-             driver[0] ? ", " : "", driver, info[0] ? " " : "", info);
+    snprintf(text, sizeof text, "device %.250s%s%.150s%s%.150s",
+             vkz_json_text(device, "name"), driver[0] ? ", " : "", driver,
+             info[0] ? " " : "", info);
     vkz_print_text(out, style, text, style->width > 0 ? style->width : 160);
     fputc('\n', out);
 }
@@ -223,7 +227,8 @@ void vkz_table_print_summary(const struct vkz_table *table, FILE *out,
     }
     print_device(summary->header, out, &found);
     if (!peak)
-        vkz_ceilings_print_line(vkz_json_object(summary->header, "ceilings"), out, &found);
+        vkz_ceilings_print_line(vkz_json_object(summary->header, "ceilings"), out,
+                                &found);
     if (summary->path) {
         fputs("results ", out);
         vkz_print_text(out, &found, summary->path, WHOLE);

@@ -45,8 +45,8 @@ struct vkz_style vkz_style_for(FILE *out)
 
 const char *vkz_color_on(const struct vkz_style *style, enum vkz_color color)
 {
-    static const char *const codes[] = {"", "\033[1m", "\033[2m", "\033[31m", "\033[33m",
-                                        "\033[32m"};
+    static const char *const codes[] = {"",         "\033[1m",  "\033[2m",
+                                        "\033[31m", "\033[33m", "\033[32m"};
     return style->color ? codes[color] : "";
 }
 
@@ -77,12 +77,13 @@ int vkz_text_width(const char *text)
     return width;
 }
 
-static void print_point(FILE *out, const struct vkz_style *style, const char *text, int bytes)
+static void print_point(FILE *out, const struct vkz_style *style, const char *text,
+                        int bytes)
 {
     const unsigned char c = (unsigned char)text[0];
     // C0, DEL and C1 controls could drive the terminal; a lone byte is no code point.
-    const bool control = c < 0x20 || c == 0x7f || (bytes == 2 && c == 0xc2 &&
-                                                   (unsigned char)text[1] < 0xa0);
+    const bool control = c < 0x20 || c == 0x7f ||
+                         (bytes == 2 && c == 0xc2 && (unsigned char)text[1] < 0xa0);
     if (control || (bytes == 1 && c >= 0x80) || (bytes > 1 && !style->utf8))
         fputc('?', out);
     else
@@ -119,7 +120,8 @@ void vkz_print_cell(FILE *out, const struct vkz_style *style, const char *text, 
         fprintf(out, "%*s", width > printed ? width - printed : 0, "");
 }
 
-void vkz_print_words(FILE *out, const struct vkz_style *style, const char *text, int indent)
+void vkz_print_words(FILE *out, const struct vkz_style *style, const char *text,
+                     int indent)
 {
     const int room = (style->width > 0 ? style->width : FILE_WIDTH) - indent;
     while (*text) {

@@ -32,7 +32,8 @@ void vkz_print_cell(FILE *out, const struct vkz_style *style, const char *text, 
 // Prints a text in at most `width` columns, unpadded. Returns the columns printed.
 int vkz_print_text(FILE *out, const struct vkz_style *style, const char *text, int width);
 // Prints words over several lines of style->width, each after `indent` spaces.
-void vkz_print_words(FILE *out, const struct vkz_style *style, const char *text, int indent);
+void vkz_print_words(FILE *out, const struct vkz_style *style, const char *text,
+                     int indent);
 
 enum { VKZ_NUMBER_MAX = 32 };
 // `digits` significant digits, never fewer than the integer part has; "" for NaN.
@@ -42,7 +43,8 @@ struct vkz_unit {
     double scale;     // the number to divide by
     const char *name; // "ms", "GFLOP/s", ...
 };
-// The unit of time in which `smallest_ns` is at least 1 ("ns" otherwise), at most seconds.
+// The unit of time in which `smallest_ns` is at least 1 ("ns" otherwise), at most
+// seconds.
 struct vkz_unit vkz_unit_time(double smallest_ns, bool utf8);
 // The unit in which `largest` per second stays below 10000. `kind` is 'f' for FLOP/s, 'o'
 // for OP/s, 'b' for bytes.

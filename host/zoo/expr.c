@@ -486,7 +486,7 @@ enum vkz_status vkz_shape_eval(const char *text, const struct vkz_env *env,
         if (*dims == VKZ_MAX_DIMS)
             return vkz_error_set(err, VKZ_BAD_INPUT, "shape \"%s\" has more than %d dims",
                                  text, VKZ_MAX_DIMS);
-        int64_t extent;
+        int64_t extent = 0;
         const enum vkz_status status = eval_size(item, size, env, &extent, err);
         if (status != VKZ_OK)
             return status;

@@ -32,6 +32,7 @@
 //! spec     4 KEYS u32 4 = is_cpu ? 2 : 4   // keys a step
 //! spec     5 EXP u32 5      // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
+//! spec     7 ROLL u32 0 = is_cpu   // 1: private arrays live in memory, see lib/flash.glsl
 //! spec     16 MASK u32 0
 //! spec     17 BIAS u32 0
 //! spec     18 CAP u32 0

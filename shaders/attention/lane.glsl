@@ -10,6 +10,7 @@ layout(local_size_x = 32, local_size_x_id = 0) in;
 
 layout(constant_id = 3) const uint ROWS = 1;
 layout(constant_id = 4) const uint KEYS = 4;
+layout(constant_id = 7) const uint ROLL = 0;
 
 vec4 flash_q(const uint row, const uint c)
 {
@@ -55,10 +56,19 @@ float flash_key_scale(const uint key)
 
 float flash_row_scale(const uint row, const float norm2)
 {
-    // Softplus: ln d ln(i + 1) / |q_i|.
+#ifdef IO_KEY_NORM
+    // ln d ln(i + 1) / |q_i|
     const float scale = vkz_log2(float(HEAD_DIM)) * vkz_log2(float(row + 1u)) *
                         (VKZ_LN2 * VKZ_LN2);
     return scale * io_inverse_norm(norm2);
+#else
+    return 1.0;
+#endif
+}
+
+void flash_store(const uint row, const uint c, const vec4 o)
+{
+    io_store_o(row, c, o);
 }
 
 #include "lib/flash.glsl"
@@ -85,19 +95,12 @@ void main()
     const score_map s = io_score_map();
     flash_lane(s, first, lanes, int(begin) + delta, int(end) - 1 + delta);
 
+    float factor[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        const uint row = first + r * lanes;
-        const bool mine = row < uint(IO_Q_LEN);
-        const float factor = io_finish_row(s, row, mine, flash_m[r], flash_l[r]);
-        if (mine) {
-            [[unroll]] for (uint c = 0; c < FLASH_V / 4u; c++) {
-                vec4 x;
-                [[unroll]] for (uint i = 0; i < 4u; i++) {
-                    x[i] = flash_o[r * FLASH_V + 4u * c + i] * factor;
-                }
-                io_store_o(row, c, x);
-            }
-        }
+        const uint row = min(first + r * lanes, end - 1u);
+        const bool mine = first + r * lanes < end;
+        factor[r] = io_finish_row(s, row, mine, flash_m[r], flash_l[r]);
     }
+    flash_store_rows(first, lanes, end, factor);
 }
 #endif

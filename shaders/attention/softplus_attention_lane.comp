@@ -30,6 +30,7 @@
 //! spec     4 KEYS u32 4 = is_cpu ? 2 : 4   // keys a step
 //! spec     5 EXP u32 5      // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
+//! spec     7 ROLL u32 0 = is_cpu   // 1: private arrays live in memory, see lib/flash.glsl
 //! spec     32 HEAD_DIM u32 64 = head_dim
 //! spec     33 V_DIM u32 64 = v_dim
 //! pass     norm  groups ceildiv(len,WG_SIZE) kv_heads batch

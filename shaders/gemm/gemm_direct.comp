@@ -11,8 +11,8 @@
 //! kernel   gemm_direct
 //! op       gemm/1
 //! tier     T0
-//! bind     0 a     in   T[m, k]
-//! bind     1 b     in   T[n, k]
+//! bind     0 a     in   T[TRANS == TRANS.tn ? k : m, TRANS == TRANS.tn ? m : k]
+//! bind     1 b     in   T[TRANS == TRANS.nt ? n : k, TRANS == TRANS.nt ? k : n]
 //! bind     2 c0    in   T[m, n]  when beta != 0 || EPILOGUE == EPILOGUE.residual
 //! bind     3 bias  in   f32[n]  when EPILOGUE >= EPILOGUE.bias && EPILOGUE <= EPILOGUE.bias_silu
 //! bind     4 scale in   f32[EPILOGUE == EPILOGUE.scale_row ? m : n]  when EPILOGUE == EPILOGUE.scale_row || EPILOGUE == EPILOGUE.scale_col
@@ -33,18 +33,5 @@
 //! variant  bf16 T=bf16
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_control_flow_attributes : require
 
-layout(local_size_x = 64, local_size_x_id = 0) in;
-layout(constant_id = 3) const uint TILE_ROWS = 8;
-layout(constant_id = 4) const uint TILE_COLS = 1;
-
-#include "gemm/io.glsl"
-#include "lib/tile_direct.glsl"
-
-void main()
-{
-    const uint lanes = gl_WorkGroupSize.x;
-    const uint col = 4 * (gl_WorkGroupID.x * lanes * TILE_COLS + gl_LocalInvocationID.x);
-    vkz_tile_direct(gl_WorkGroupID.y * TILE_ROWS, col, lanes, 0, pc.k);
-}
+#include "gemm/direct.glsl"

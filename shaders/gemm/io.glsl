@@ -7,10 +7,12 @@
 //   load_a4(row, q)                     A[row, 4q .. 4q+3]
 //   load_b4(kk, col)                    B[kk, col .. col+3]
 //   load_b4x4(q, col, out b[4])         b[x] = B[4q+x, col .. col+3]
+//   load_block_a(row, q, out a[4])      a[i] = A[row+i, 4q .. 4q+3], and
+//   load_block_b(q, col, out b[4])      the same as load_b4x4: zeros beyond all edges
 //   store_c(row, col, sum)  store_c4    epilogue and store, nothing beyond the edge
 //
 // Rows and columns beyond the edge are clamped to the last one: what is loaded there is
-// some finite number of the matrix and its sums are never stored. k may not be exceeded.
+// some number of the matrix and its sums are never stored. Only blocks may exceed k.
 // The includer defines GEMM_BATCHED for batched_gemm: workgroup z is the product's number;
 // and GEMM_SCALAR when it loads and stores single elements only.
 #ifndef VKZ_GEMM_IO_GLSL
@@ -123,6 +125,56 @@ void load_b4x4(const uint q, const uint col, out vec4 block[4])
     }
 }
 
+// Zeros where an index first .. first + 3 is beyond the end, whatever x is there.
+vec4 inside_or_zero(const vec4 x, const uint first, const uint end)
+{
+    return mix(vec4(0.0), x, lessThan(first + uvec4(0, 1, 2, 3), uvec4(end)));
+}
+
+void load_block_a(const uint row, const uint q, out vec4 block[4])
+{
+    const uint last = pc.k - 1;
+    if (TRANS == TRANS_TN && VEC_A == 4) {
+        const uint group = min(row, pc.m - 4) / 4;
+        vec4 by_k[4];
+        [[unroll]] for (uint x = 0; x < 4; ++x) {
+            const uint kk = min(4 * q + x, last);
+            by_k[x] = vkz_load_w4(a4[base_a() / 4 + kk * (pc.m / 4) + group]);
+        }
+        [[unroll]] for (uint i = 0; i < 4; ++i) {
+            block[i] = vec4(by_k[0][i], by_k[1][i], by_k[2][i], by_k[3][i]);
+        }
+    } else if (VEC_A == 4) {
+        const uint inside = min(q, pc.k / 4 - 1);
+        [[unroll]] for (uint i = 0; i < 4; ++i) {
+            block[i] = load_a4(row + i, inside);
+        }
+    } else {
+        [[unroll]] for (uint i = 0; i < 4; ++i) {
+            block[i] = vec4(load_a(row + i, min(4 * q, last)),
+                            load_a(row + i, min(4 * q + 1, last)),
+                            load_a(row + i, min(4 * q + 2, last)),
+                            load_a(row + i, min(4 * q + 3, last)));
+        }
+    }
+    [[unroll]] for (uint i = 0; i < 4; ++i) {
+        block[i] = row + i < pc.m ? inside_or_zero(block[i], 4 * q, pc.k) : vec4(0.0);
+    }
+}
+
+void load_block_b(const uint q, const uint col, out vec4 block[4])
+{
+    if (TRANS == TRANS_NT && VEC_B == 4) {
+        load_b4x4(min(q, pc.k / 4 - 1), col, block);
+    } else {
+        [[unroll]] for (uint x = 0; x < 4; ++x) {
+            block[x] = load_b4(min(4 * q + x, pc.k - 1), col);
+        }
+    }
+    [[unroll]] for (uint x = 0; x < 4; ++x) {
+        block[x] = 4 * q + x < pc.k ? inside_or_zero(block[x], col, pc.n) : vec4(0.0);
+    }
+}
 #endif
 
 // --- epilogue -------------------------------------------------------------------------

@@ -33,69 +33,6 @@ uint base_pb() { return 0; }
 layout(std430, binding = 6) restrict writeonly buffer BufferPa { vec4 pa[]; };
 layout(std430, binding = 7) restrict writeonly buffer BufferPb { vec4 pb[]; };
 
-// Ones where an index is inside, zeros beyond the edge.
-vec4 inside(const uint first, const uint end)
-{
-    return vec4(lessThan(first + uvec4(0, 1, 2, 3), uvec4(end)));
-}
-
-// x where `keep` is 1, 0 where it is 0, whatever x is.
-vec4 masked(const vec4 x, const vec4 keep)
-{
-    return mix(vec4(0.0), x, greaterThan(keep, vec4(0.0)));
-}
-
-void transpose4(inout vec4 block[4])
-{
-    const mat4 t = transpose(mat4(block[0], block[1], block[2], block[3]));
-    [[unroll]] for (uint i = 0; i < 4; ++i) {
-        block[i] = t[i];
-    }
-}
-
-// block[i] = A[row + i, 4q .. 4q+3]
-void load_block_a(const uint row, const uint q, out vec4 block[4])
-{
-    const uint last_k = pc.k - 1;
-    [[unroll]] for (uint i = 0; i < 4; ++i) {
-        if (TRANS == TRANS_TN && VEC_A == 4) {
-            const uint r = min(row, pc.m - 4) / 4;
-            const uint kk = min(4 * q + i, last_k);
-            block[i] = vkz_load_w4(a4[base_a() / 4 + kk * (pc.m / 4) + r]);
-        } else if (VEC_A == 4) {
-            block[i] = load_a4(row + i, q);
-        } else {
-            block[i] = vec4(load_a(row + i, min(4 * q, last_k)),
-                            load_a(row + i, min(4 * q + 1, last_k)),
-                            load_a(row + i, min(4 * q + 2, last_k)),
-                            load_a(row + i, min(4 * q + 3, last_k)));
-        }
-    }
-    if (TRANS == TRANS_TN && VEC_A == 4) {
-        transpose4(block);
-    }
-    const vec4 keep = inside(4 * q, pc.k);
-    [[unroll]] for (uint i = 0; i < 4; ++i) {
-        block[i] = masked(block[i], row + i < pc.m ? keep : vec4(0.0));
-    }
-}
-
-// block[x] = B[4q + x, col .. col+3]
-void load_block_b(const uint q, const uint col, out vec4 block[4])
-{
-    if (TRANS == TRANS_NT && VEC_B == 4) {
-        load_b4x4(q, col, block);
-    } else {
-        [[unroll]] for (uint x = 0; x < 4; ++x) {
-            block[x] = load_b4(min(4 * q + x, pc.k - 1), col);
-        }
-    }
-    const vec4 keep = inside(col, pc.n);
-    [[unroll]] for (uint x = 0; x < 4; ++x) {
-        block[x] = masked(block[x], 4 * q + x < pc.k ? keep : vec4(0.0));
-    }
-}
-
 void pack_a(const uint strip, const uint q)
 {
     const uint row = 4 * strip;

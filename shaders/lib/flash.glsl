@@ -21,15 +21,20 @@
 // element it reads: a row is then checked once, by all lanes together.
 //
 // The kernel declares, before including this file:
-//   constants   HEAD_DIM V_DIM ROWS KEYS, those of lib/score.glsl, and for FLASH_SHUFFLE
-//               SUBGROUP: a power of two, at most the subgroup's size
+//   constants   HEAD_DIM V_DIM ROWS KEYS, those of lib/score.glsl, ROLL (see below), and
+//               for FLASH_SHUFFLE SUBGROUP: a power of two, at most the subgroup's size
 //   functions   vec4 flash_q(uint row, uint c)     elements 4c..4c+3; 0 past the row's end
 //               FLASH_CHUNK_T flash_k(uint key, uint c)   vec4: elements 4c..4c+3, or
 //               FLASH_CHUNK_T flash_v(uint key, uint c)   vec2: elements 2c and 2c+1
 //               float flash_key_scale(uint key)    factor on the scores of a key
-//               float flash_row_scale(uint row, float norm2)   softplus: factor on the
-//                                                  scores of a row, norm2 = |q|^2
+//               float flash_row_scale(uint row, float norm2)   factor on the scores of
+//                                                  a row, norm2 = |q|^2
+//               void flash_store(uint row, uint c, vec4 o)
 // and calls flash_lane() with row indices of its own (which need not be contiguous).
+//
+// ROLL = 1 leaves the loops that fill and empty the private arrays as loops: a driver that
+// keeps large arrays in memory anyway compiles several times faster so. On a GPU it would
+// force them out of registers: 0 there.
 #ifndef VKZ_FLASH_GLSL
 #define VKZ_FLASH_GLSL
 
@@ -80,9 +85,54 @@ const uint FLASH_D_CHUNKS = (HEAD_DIM + FLASH_CHUNK - 1u) / FLASH_CHUNK;
 const uint FLASH_V_CHUNKS = (V_DIM + FLASH_CHUNK - 1u) / FLASH_CHUNK;
 
 float flash_q_[ROWS * FLASH_D];
-float flash_o[ROWS * FLASH_V]; // outputs, not yet divided by flash_l
-float flash_m[ROWS];           // running maximum (softmax)
-float flash_l[ROWS];           // sum of weights (softmax, softplus)
+float flash_o_[ROWS * FLASH_V]; // outputs, not yet divided by flash_l
+float flash_m[ROWS];            // running maximum (softmax)
+float flash_l[ROWS];            // sum of weights (softmax, softplus)
+
+// Four elements of each of the lane's queries into the registers, scaled, and what they add
+// to the squared norms.
+void flash_load_q_(const score_map s, const uint row[ROWS], const uint c,
+                   inout float norm2[ROWS])
+{
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        const vec4 q = flash_q(row[r], c);
+        [[unroll]] for (uint i = 0; i < 4u; i++) {
+            flash_q_[r * FLASH_D + 4u * c + i] = q[i] * s.scale;
+        }
+        norm2[r] += dot(q, q);
+    }
+}
+
+void flash_store_o_(const uint first, const uint stride, const uint end, const uint c,
+                    const float factor[ROWS])
+{
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        vec4 o;
+        [[unroll]] for (uint i = 0; i < 4u; i++) {
+            o[i] = flash_o_[r * FLASH_V + 4u * c + i] * factor[r];
+        }
+        if (first + r * stride < end) {
+            flash_store(first + r * stride, c, o);
+        }
+    }
+}
+
+// Writes those rows first + r * stride of the lane that are below `end`, times `factor`.
+void flash_store_rows(const uint first, const uint stride, const uint end,
+                      const float factor[ROWS])
+{
+    // The loops over c stay outside: a loop around one that is not unrolled would not be
+    // unrolled either.
+    if (ROLL != 0) {
+        [[dont_unroll]] for (uint c = 0; c < FLASH_V / 4u; c++) {
+            flash_store_o_(first, stride, end, c, factor);
+        }
+    } else {
+        [[unroll]] for (uint c = 0; c < FLASH_V / 4u; c++) {
+            flash_store_o_(first, stride, end, c, factor);
+        }
+    }
+}
 
 // Rows first + r * stride, r < ROWS, of which those below q_len count. p_low and p_high
 // are the first and last key position of the workgroup's rows.
@@ -93,6 +143,8 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
     uint row[ROWS];
     int p[ROWS];
     int segment[ROWS];
+    float norm2[ROWS];
+    float row_scale[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         row[r] = min(first + r * stride, uint(s.q_len) - 1u);
         p[r] = int(row[r]) + delta;
@@ -101,27 +153,24 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
             // A query before the first key sees nothing, whatever its segment.
             segment[r] = score_segment_load(uint(max(p[r], 0)));
         }
-        float norm2 = 0.0;
-        [[unroll]] for (uint c = 0; c < FLASH_D / 4u; c++) {
-            const vec4 q = flash_q(row[r], c);
-            if (WEIGHT == WEIGHT_SOFTPLUS) {
-                norm2 += dot(q, q);
-            }
-            [[unroll]] for (uint i = 0; i < 4u; i++) {
-                flash_q_[r * FLASH_D + 4u * c + i] = q[i] * s.scale;
-            }
-        }
-        if (WEIGHT == WEIGHT_SOFTPLUS) {
-            const float factor = flash_row_scale(row[r], norm2);
-            [[unroll]] for (uint e = 0; e < FLASH_D; e++) {
-                flash_q_[r * FLASH_D + e] *= factor;
-            }
-        }
+        norm2[r] = 0.0;
         [[unroll]] for (uint e = 0; e < FLASH_V; e++) {
-            flash_o[r * FLASH_V + e] = 0.0;
+            flash_o_[r * FLASH_V + e] = 0.0;
         }
         flash_m[r] = SCORE_LOWEST;
         flash_l[r] = 0.0;
+    }
+    if (ROLL != 0) {
+        [[dont_unroll]] for (uint c = 0; c < FLASH_D / 4u; c++) {
+            flash_load_q_(s, row, c, norm2);
+        }
+    } else {
+        [[unroll]] for (uint c = 0; c < FLASH_D / 4u; c++) {
+            flash_load_q_(s, row, c, norm2);
+        }
+    }
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        row_scale[r] = flash_row_scale(row[r], norm2[r]);
     }
 
     const ivec2 range = score_key_range(s, p_low, p_high);
@@ -159,7 +208,8 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
             const float factor = flash_key_scale(key[j]);
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
                 const uint at = r * KEYS + j;
-                w[at] = score_modify(s, w[at] * factor, p[r], row[r], key[j]);
+                const float x = w[at] * (factor * row_scale[r]);
+                w[at] = score_modify(s, x, p[r], row[r], key[j]);
             }
         }
 
@@ -214,7 +264,7 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
                 if (e < V_DIM) {
                     float o[ROWS];
                     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-                        o[r] = flash_o[r * FLASH_V + e];
+                        o[r] = flash_o_[r * FLASH_V + e];
                         if (FLASH_MAX) {
                             o[r] *= rescale[r];
                         }
@@ -229,7 +279,7 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
                         }
                     }
                     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-                        flash_o[r * FLASH_V + e] = o[r];
+                        flash_o_[r * FLASH_V + e] = o[r];
                     }
                 }
             }

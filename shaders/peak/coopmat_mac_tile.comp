@@ -62,7 +62,8 @@ layout(push_constant) uniform Push {
 
 #define FRAGMENT_A coopmat<CM_TYPE_A, gl_ScopeSubgroup, CM_M, CM_K, gl_MatrixUseA>
 #define FRAGMENT_B coopmat<CM_TYPE_B, gl_ScopeSubgroup, CM_K, CM_N, gl_MatrixUseB>
-#define FRAGMENT_C coopmat<CM_TYPE_C, gl_ScopeSubgroup, CM_M, CM_N, gl_MatrixUseAccumulator>
+#define FRAGMENT_C \
+    coopmat<CM_TYPE_C, gl_ScopeSubgroup, CM_M, CM_N, gl_MatrixUseAccumulator>
 
 const uint MAX_TILE = 4;
 

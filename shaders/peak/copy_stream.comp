@@ -36,7 +36,7 @@ layout(constant_id = 3) const uint VEC = 4;
 layout(constant_id = 4) const uint FLIGHT = 4;
 layout(constant_id = 5) const uint ROUNDS = 1;
 
-// Two views of each buffer: words for tails and for VEC = 1, 128-bit accesses for the rest.
+// Two views of each buffer: words for tails and VEC = 1, 128-bit accesses for the rest.
 layout(set = 0, binding = 0, std430) restrict readonly buffer X { uint x[]; };
 layout(set = 0, binding = 0, std430) restrict readonly buffer X4 { uvec4 x4[]; };
 layout(set = 0, binding = 1, std430) restrict writeonly buffer Y { uint y[]; };

@@ -4,8 +4,8 @@
 //
 //   y = Σ_t 2^(x - t step)
 //
-// Why this one: sums are independent of each other, and so are the powers of one sum: only
-// the additions form a chain. The exponent is one multiply-add, as in a softmax.
+// Why this one: sums are independent of each other, and so are the powers of one sum:
+// only the additions form a chain. The exponent is one multiply-add, as in a softmax.
 //
 //! kernel   exp2_chain
 //! op       exp2/1

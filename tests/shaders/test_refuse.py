@@ -3,9 +3,16 @@
 # right line; and one right file, whose tables say what it is.
 """Front matters that must be refused."""
 
+import os
+import tempfile
 import unittest
 
 from zoocc_run import compile_text
+import check
+import common
+import compile
+import front
+import spirv
 
 GOOD = """// SPDX-License-Identifier: MIT
 //
@@ -85,6 +92,10 @@ BAD = (
      "tiles m 1\n", "", "//! kernel", "at least one `//! pass`"),
     ("no version", "#version 450\n", "", "//! kernel", "#version"),
     ("no title", "// Adds a row to every row of a matrix\n", "//\n", "SPDX", "a title"),
+    ("baseline of something", "//! tier ", "//! baseline yes\n//! tier ",
+     "//! baseline", "expected nothing after 'baseline'"),
+    ("directive without text", "//! let      tiles ceildiv(n, TILE)", "//! let",
+     "//! let", "expected something after 'let'"),
     # expressions
     ("expression cut off", "ceildiv(n, TILE)", "ceildiv(n, ", "//! let", "found the end"),
     ("unknown function", "ceildiv(n, TILE)", "divup(n, TILE)", "//! let",
@@ -253,6 +264,39 @@ class Refuse(unittest.TestCase):
             self.assertIn(f"shaders/lib/more.glsl:3: a file of shaders/lib {what}",
                           errors)
 
+    def test_double_constant_in_library(self):
+        path, text = LIBRARY
+        text = text.replace("float more", "layout(constant_id = 0) const uint W = 64;\n"
+                            "float more").replace("x + 1.0", "x + float(W)")
+        _, (status, _, _, _, errors) = compile_good(library=(path, text))
+        self.assertEqual(status, 1)
+        self.assertIn("two constants have id 0", errors)
+
+    def test_local_size_id(self):
+        """A module made for a newer Vulkan than the tier's."""
+        with tempfile.TemporaryDirectory(prefix="zoocc-test.") as folder:
+            path = os.path.join(folder, "thing_plain.comp")
+            os.makedirs(os.path.join(folder, "lib"))
+            for name, text in (("thing_plain.comp", GOOD), LIBRARY):
+                with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                    f.write(text)
+            complaints = common.Complaints(path)
+            kernel = front.parse(path, GOOD, complaints)
+            tools = compile.Tools(os.environ.get("GLSLANG", "glslangValidator"), "",
+                                  [folder])
+            binary = os.path.join(folder, "m.spv")
+            defines = compile.defines_of(kernel.variants[0], kernel.passes[0])
+            status, output = common.run(tools.compile_argv(path, binary, defines,
+                                                           "vulkan1.3"))
+            self.assertEqual(status, 0, output)
+            with open(binary, "rb") as f:
+                module = spirv.Module(f.read())
+            check.check(kernel, [check.Compiled(kernel.variants[0], kernel.passes[0],
+                                                module)], complaints)
+        self.assertEqual(module.local_size, [64, 1, 1])
+        self.assertEqual(module.local_size_id, [0, -1, -1])
+        self.assertIn("LocalSizeId", " ".join(c[3] for c in complaints.found))
+
     def test_problem_size_as_macro_in_library(self):
         path, text = LIBRARY
         _, (status, _, _, _, errors) = compile_good(
@@ -317,6 +361,13 @@ class Accept(unittest.TestCase):
                                                  missing="GL_EXT_integer_dot_product")
         self.assertEqual(manifest["left_out"][0]["variant"], "f16")
         self.assertIn("has no integer dot product", manifest["left_out"][0]["reason"])
+
+    def test_baseline(self):
+        self.assertFalse(self.manifest["baseline"])
+        _, (_, manifest, c, _, _) = compile_good("//! tier ", "//! baseline // slow\n"
+                                                 "//! tier ")
+        self.assertTrue(manifest["baseline"])
+        self.assertIn(".baseline = true,", c)
 
     def test_same_every_time(self):
         _, (_, manifest, c, _, _) = compile_good()

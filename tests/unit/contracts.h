@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the tests of the contracts start with: a case's inputs to edit and its reference to
-// read, for the ops of this build.
+// What the tests of the contracts start with: a case's inputs to edit and its reference
+// to read, for the ops of this build.
 #ifndef VKZ_TESTS_UNIT_CONTRACTS_H
 #define VKZ_TESTS_UNIT_CONTRACTS_H
 
@@ -28,8 +28,8 @@ struct contract {
     struct vkz_reference *reference; // NULL until contract_run()
 };
 
-// A case with its inputs filled. Skips the test when the op is not in this build, fails it
-// when the case is not good.
+// A case with its inputs filled. Skips the test when the op is not in this build, fails
+// it when the case is not good.
 static inline void contract_open(struct contract *t, const char *op, const char *settings)
 {
     struct vkz_error err = {VKZ_OK, ""};
@@ -74,7 +74,8 @@ static inline int64_t contract_count(struct contract *t, const char *tensor)
 }
 
 // Writes the values that follow into an input, all of its elements.
-static inline void contract_set(struct contract *t, const char *tensor, const float *values)
+static inline void contract_set(struct contract *t, const char *tensor,
+                                const float *values)
 {
     memcpy(contract_float(t, tensor), values,
            (size_t)contract_count(t, tensor) * sizeof *values);
@@ -117,8 +118,8 @@ static inline const double *contract_out(struct contract *t, const char *tensor)
     return contract_expected(t, tensor)->reference;
 }
 
-// Fails unless a and b agree to `tolerance` times the larger of 1 and |b|; NaN agrees with
-// NaN, an infinity with itself.
+// Fails unless a and b agree to `tolerance` times the larger of 1 and |b|; NaN agrees
+// with NaN, an infinity with itself.
 static inline void contract_near(const char *what, int64_t i, double a, double b,
                                  double tolerance)
 {

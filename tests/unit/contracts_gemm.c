@@ -203,7 +203,8 @@ static void identities_hold(void **state)
     static const char *const batched[] = {
         "batch=3 m=5 n=7 k=9", "batch=2 m=4 n=3 k=8 SHARED_B=yes TRANS=tn",
         "batch=4 m=1 n=1 k=5 EPILOGUE=residual TRANS=nn", NULL};
-    static const char *const gemv[] = {"n=7 k=9", "m=8 n=3 k=40 EPILOGUE=bias_silu", NULL};
+    static const char *const gemv[] = {"n=7 k=9", "m=8 n=3 k=40 EPILOGUE=bias_silu",
+                                       NULL};
     static const char *const int8[] = {"m=5 n=7 k=9", "m=1 n=1 k=130", NULL};
     contract_identities("gemm", gemm);
     contract_identities("batched_gemm", batched);

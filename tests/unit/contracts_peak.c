@@ -33,7 +33,8 @@ static void triad_adds(void **state)
     contract_close(&t);
 }
 
-// Every slice is counted `repeat` times over all words when parts is a multiple of repeat.
+// Every slice is counted `repeat` times over all words when parts is a multiple of
+// repeat.
 static void read_covers_everything(void **state)
 {
     (void)state;

@@ -16,7 +16,8 @@ def manifest(front, file, modules, left_out):
     return {
         "schema": "vkzoo-kernel/1",
         "name": front.name, "op": front.op, "abi": front.abi, "title": front.title,
-        "file": file, "tier": front.tier, "when": front.when,
+        "file": file, "tier": front.tier,
+        "baseline": front.baseline, "when": front.when,
         "when_reason": front.when_reason, "shared": front.shared,
         "binds": [{"name": b.name, "binding": b.binding, "io": b.io, "type": b.type,
                    "shape": b.shape, "when": b.when} for b in front.binds],
@@ -117,6 +118,7 @@ def c_table(front, file, modules):
         "{NULL, NULL, NULL, NULL, NULL}")
     fields = (("name", s(front.name)), ("op", s(front.op)), ("abi", str(front.abi)),
               ("title", s(front.title)), ("file", s(file)), ("tier", s(front.tier)),
+              ("baseline", str(front.baseline).lower()),
               ("when", s(front.when)), ("when_reason", s(front.when_reason)),
               ("shared", s(front.shared)), ("binds", "binds"), ("push", "push"),
               ("specs", "specs"), ("lets", "lets"), ("tunings", "tunings"),

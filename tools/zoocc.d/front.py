@@ -1,7 +1,30 @@
 # SPDX-License-Identifier: MIT
 # The front matter of a kernel: its //! lines, read and checked one by one. What can be
 # judged without compiling is judged here; check.py compares the rest with the SPIR-V.
-"""Parser of the //! block and of the GLSL text around it."""
+"""Parser of the //! block and of the GLSL text around it.
+
+Every line may end in ` // comment`; that of a spec line is its documentation. E is an
+expression of host/include/vkzoo/env.h.
+
+    kernel   NAME                               the file's name
+    op       OP/ABI                             the contract, and its interface's number
+    tier     T0|T1|T2|T2b|T2c                   what the kernel asks of a device
+    baseline                                    others are held against it; never chosen
+    bind     NUMBER NAME in|out|inout TYPE[E, ...] [when E]
+    scratch  NUMBER NAME TYPE[E, ...] [when E]  memory between passes
+    push     NAME:u32|i32|f32 ...               in std430 order; several lines add up
+    spec     ID NAME u32|i32|f32 DEFAULT [= E]  E sets it for a case
+    let      NAME E                             a name for an intermediate value
+    when     E : REASON                         the cases it serves, and why no others
+    shared   E                                  bytes of shared memory
+    tuning   NAME CONSTANT=NUMBER ...           a setting worth trying on some devices
+    pass     NAME groups E [E [E]]              with PASS_<NAME> defined
+    pass     NAME indirect BUFFER               group counts from a u32[3] buffer
+    variant  NAME [ROLE=TYPE] [acc=f32|f16] [coopmat=A,B,C,R] [tier=T1] [DEFINE=VALUE] ...
+
+TYPE is f32 f16 bf16 i32 u32 i8 u8, or a ROLE (such as T) that every variant sets. T=f16
+defines T_F16, acc=f16 ACC_F16, coopmat= COOPMAT and CM_TYPE_A, _B, _C, _R.
+"""
 
 import os
 import re
@@ -10,8 +33,8 @@ import expr
 from common import NAME, SCALARS, TYPES, read_text
 
 TIERS = ("T0", "T1", "T2", "T2b", "T2c")
-DIRECTIVES = ("kernel", "op", "tier", "bind", "scratch", "push", "spec", "let", "when",
-              "shared", "tuning", "pass", "variant")
+DIRECTIVES = ("kernel", "op", "tier", "baseline", "bind", "scratch", "push", "spec",
+              "let", "when", "shared", "tuning", "pass", "variant")
 MAX_PUSH_BYTES = 128
 
 
@@ -30,6 +53,7 @@ class Front:
         self.path = path
         self.name = self.op = self.tier = None
         self.abi = 0
+        self.baseline = False
         self.title = ""
         self.line = 1  # of `//! kernel`, for what has no better place
         self.when = self.when_reason = self.shared = None
@@ -117,14 +141,15 @@ class _Reader:
             self.bad(line, f"unknown directive '{keyword}'; expected one of "
                      + " ".join(DIRECTIVES))
             return
-        if keyword in ("kernel", "op", "tier", "when", "shared"):
+        if keyword in ("kernel", "op", "tier", "baseline", "when", "shared"):
             if keyword in self.seen:
                 self.bad(line, f"second '{keyword}' line; the first is line "
                          f"{self.seen[keyword]}, expected one")
                 return
             self.seen[keyword] = line
-        if not rest:
-            self.bad(line, f"expected something after '{keyword}'")
+        if bool(rest) == (keyword == "baseline"):
+            self.bad(line, f"expected {'nothing' if rest else 'something'} after "
+                     f"'{keyword}'")
             return
         getattr(self, "read_" + keyword)(line, rest, doc.strip())
 
@@ -204,6 +229,9 @@ class _Reader:
             self.bad(line, f"expected one of {' '.join(TIERS)}, found '{rest}'")
             return
         self.front.tier = rest
+
+    def read_baseline(self, _line, _rest, _doc):
+        self.front.baseline = True
 
     def add_bind(self, line, binding, name, io, rest, when):
         if not binding.isdigit():

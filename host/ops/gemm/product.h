@@ -36,7 +36,6 @@ enum {
 
 // One row of a product: sum[j] = Σ_l a[l * a_step] · B(l, j), magnitude[j] = Σ |terms|.
 // Every sum runs over l in ascending order, alone in its accumulator: the plain loop.
-// Four columns go together so that a machine can overlap them.
 struct product_row {
     const float *a;
     int64_t a_step;
@@ -45,30 +44,49 @@ struct product_row {
     int64_t n, k;
 };
 
+// Columns j to j + 3, together so that a machine can overlap them.
+static inline void product_four_columns(const struct product_row *row, int64_t j,
+                                        real *sum, real *magnitude)
+{
+    real acc[4] = {0}, abs_acc[4] = {0};
+    const float *b = row->b + j * row->k;
+    for (int64_t l = 0; l < row->k; l++) {
+        const real a = (real)row->a[l * row->a_step];
+        for (int c = 0; c < 4; c++) {
+            const real term = a * (real)b[c * row->k + l];
+            acc[c] += term;
+            abs_acc[c] += fabs(term);
+        }
+    }
+    for (int c = 0; c < 4; c++) {
+        sum[j + c] = acc[c];
+        magnitude[j + c] = abs_acc[c];
+    }
+}
+
+static inline void product_one_column(const struct product_row *row, int64_t j, real *sum,
+                                      real *magnitude)
+{
+    real acc = 0, abs_acc = 0;
+    const float *b = row->b + j * row->k;
+    for (int64_t l = 0; l < row->k; l++) {
+        const real term = (real)row->a[l * row->a_step] * (real)b[l];
+        acc += term;
+        abs_acc += fabs(term);
+    }
+    sum[j] = acc;
+    magnitude[j] = abs_acc;
+}
+
 static inline void product_row_by_column(const struct product_row *row, real *sum,
                                          real *magnitude)
 {
-    enum { STEP = 4 };
-    for (int64_t j0 = 0; j0 < row->n; j0 += STEP) {
-        // Past the last column the last one is computed again and dropped.
-        real acc[STEP] = {0}, abs_acc[STEP] = {0};
-        const float *b[STEP];
-        for (int c = 0; c < STEP; c++) {
-            const int64_t j = j0 + c < row->n ? j0 + c : row->n - 1;
-            b[c] = row->b + j * row->k;
-        }
-        for (int64_t l = 0; l < row->k; l++) {
-            const real a = (real)row->a[l * row->a_step];
-            for (int c = 0; c < STEP; c++) {
-                const real term = a * (real)b[c][l];
-                acc[c] += term;
-                abs_acc[c] += fabs(term);
-            }
-        }
-        for (int c = 0; c < STEP && j0 + c < row->n; c++) {
-            sum[j0 + c] = acc[c];
-            magnitude[j0 + c] = abs_acc[c];
-        }
+    int64_t j = 0;
+    for (; j + 4 <= row->n; j += 4) {
+        product_four_columns(row, j, sum, magnitude);
+    }
+    for (; j < row->n; j++) {
+        product_one_column(row, j, sum, magnitude);
     }
 }
 

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: MIT
+//
+// The flash attention tile where keys are dealt out to lanes, for a few rows
+//
+//   LANES lanes share a key: each has its own elements of it.  WG_SIZE / LANES groups of
+//   lanes walk the keys side by side, every group with its own maximum, sum and outputs:
+//
+//     lane      0   1 | 2   3 | 4   5 | 6   7         (LANES = 2)
+//     group       0   |   1   |   2   |   3
+//     keys      0,4.. | 1,5.. | 2,6.. | 3,7..
+//
+//   At the end the groups' results are merged through shared memory.
+//
+// With LANES = 1 a lane keeps whole keys to itself: nothing crosses lanes but that last
+// step, and each element read serves every row. That is the shape for CPU drivers. With
+// more lanes, neighbours read neighbouring elements: the shape for GPUs.
+//
+// The kernel declares, before including this file:
+//   constants   HEAD_DIM V_DIM ROWS KEYS (a group's keys a step) LANES ROLL and those of
+//               lib/score.glsl
+//   shared      float flash_share[gl_WorkGroupSize.x * max(ROWS * KEYS, 2)], and
+//               float flash_out[gl_WorkGroupSize.x / LANES * V_DIM]
+//   functions   vec4 flash_q(uint row, uint c)     elements 4c..4c+3; 0 past the row's end
+//               vec4 flash_k(uint key, uint c)     the same, anything past the row's end
+//               vec4 flash_v(uint key, uint c)
+//               void flash_store(uint row, uint column, float o)
+//               void flash_store_sums(uint row, float m, float l)
+#ifndef VKZ_FLASH_KEYS_GLSL
+#define VKZ_FLASH_KEYS_GLSL
+
+#include "lib/score.glsl"
+
+const uint FLASH_D4 = (HEAD_DIM + 3u) / 4u;
+const uint FLASH_V4 = (V_DIM + 3u) / 4u;
+const uint FLASH_D_STEPS = (FLASH_D4 + LANES - 1u) / LANES; // quads of a lane
+const uint FLASH_V_STEPS = (FLASH_V4 + LANES - 1u) / LANES;
+
+float flash_q_[ROWS * FLASH_D_STEPS * 4u];
+float flash_o_[ROWS * FLASH_V_STEPS * 4u];
+
+// Sums of x[i] over the LANES lanes of a group, in every one of them.
+void flash_sum_lanes_(inout float x[ROWS * KEYS])
+{
+#ifdef FLASH_SHUFFLE
+    [[unroll]] for (uint i = 0; i < ROWS * KEYS; i++) {
+        for (uint step = 1u; step < LANES; step *= 2u) {
+            x[i] += subgroupShuffleXor(x[i], step);
+        }
+    }
+#else
+    if (LANES > 1u) {
+        const uint lane = gl_LocalInvocationID.x;
+        barrier(); // the last sums have been read
+        [[unroll]] for (uint i = 0; i < ROWS * KEYS; i++) {
+            flash_share[i * gl_WorkGroupSize.x + lane] = x[i];
+        }
+        barrier();
+        [[unroll]] for (uint i = 0; i < ROWS * KEYS; i++) {
+            float sum = 0.0;
+            for (uint l = 0; l < LANES; l++) {
+                sum += flash_share[i * gl_WorkGroupSize.x + lane / LANES * LANES + l];
+            }
+            x[i] = sum;
+        }
+    }
+#endif
+}
+
+void flash_load_q_(const uint row[ROWS], const score_map s[ROWS], const uint i)
+{
+    const uint c = i * LANES + gl_LocalInvocationID.x % LANES;
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        vec4 q = vec4(0.0);
+        if (c < FLASH_D4) {
+            q = flash_q(row[r], c) * s[r].scale;
+        }
+        [[unroll]] for (uint e = 0; e < 4u; e++) {
+            flash_q_[(r * FLASH_D_STEPS + i) * 4u + e] = q[e];
+        }
+    }
+}
+
+// Into shared memory: what this lane has of row r's outputs, times `factor`.
+void flash_share_o_(const uint r, const uint i, const float factor)
+{
+    const uint lane = gl_LocalInvocationID.x;
+    const uint c = i * LANES + lane % LANES;
+    [[unroll]] for (uint e = 0; e < 4u; e++) {
+        if (4u * c + e < V_DIM) {
+            flash_out[lane / LANES * V_DIM + 4u * c + e] =
+                flash_o_[(r * FLASH_V_STEPS + i) * 4u + e] * factor;
+        }
+    }
+}
+
+// Rows first .. first + ROWS - 1 of which those below `end` count, and keys
+// [keys.x, keys.y). s[r] is the score map of row r, p[r] its position among the keys. All
+// lanes of the workgroup come here together.
+void flash_keys(const score_map s[ROWS], const int p[ROWS], const uint first,
+                const uint end, const ivec2 keys)
+{
+    const uint lane = gl_LocalInvocationID.x;
+    const uint groups = gl_WorkGroupSize.x / LANES;
+    const uint group = lane / LANES;
+    uint row[ROWS];
+    float m[ROWS];
+    float l[ROWS];
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        row[r] = min(first + r, end - 1u);
+        m[r] = SCORE_LOWEST;
+        l[r] = 0.0;
+        [[unroll]] for (uint i = 0; i < FLASH_V_STEPS * 4u; i++) {
+            flash_o_[r * FLASH_V_STEPS * 4u + i] = 0.0;
+        }
+    }
+    [[unroll]] for (uint i = 0; i < FLASH_D_STEPS; i++) {
+        flash_load_q_(row, s, i);
+    }
+
+    for (int j0 = keys.x; j0 < keys.y; j0 += int(groups * KEYS)) {
+        uint key[KEYS];
+        bool seen[ROWS * KEYS];
+        float w[ROWS * KEYS];
+        [[unroll]] for (uint j = 0; j < KEYS; j++) {
+            const int at = j0 + int(j * groups + group);
+            key[j] = uint(min(at, keys.y - 1));
+            [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                seen[r * KEYS + j] = at < keys.y && score_visible(s[r], p[r], at, 0);
+                w[r * KEYS + j] = 0.0;
+            }
+        }
+        [[unroll]] for (uint i = 0; i < FLASH_D_STEPS; i++) {
+            const uint c = min(i * LANES + lane % LANES, FLASH_D4 - 1u);
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                const vec4 k = flash_k(key[j], c);
+                [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                    [[unroll]] for (uint e = 0; e < 4u; e++) {
+                        const float q = flash_q_[(r * FLASH_D_STEPS + i) * 4u + e];
+                        w[r * KEYS + j] = fma(q, k[e], w[r * KEYS + j]);
+                    }
+                }
+            }
+        }
+        flash_sum_lanes_(w);
+
+        float rescale[ROWS];
+        [[unroll]] for (uint r = 0; r < ROWS; r++) {
+            float top = m[r];
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                const uint i = r * KEYS + j;
+                w[i] = score_modify(s[r], w[i], p[r], row[r], key[j]);
+                top = max(top, seen[i] ? w[i] : SCORE_LOWEST);
+            }
+            rescale[r] = vkz_exp2(m[r] - top, EXP);
+            m[r] = top;
+            float sum = 0.0;
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                const uint i = r * KEYS + j;
+                w[i] = seen[i] ? vkz_exp2(w[i] - top, EXP) : 0.0;
+                sum += w[i];
+            }
+            l[r] = fma(l[r], rescale[r], sum);
+        }
+
+        [[unroll]] for (uint i = 0; i < FLASH_V_STEPS; i++) {
+            const uint c = min(i * LANES + lane % LANES, FLASH_V4 - 1u);
+            vec4 v[KEYS];
+            [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                v[j] = flash_v(key[j], c);
+            }
+            [[unroll]] for (uint r = 0; r < ROWS; r++) {
+                [[unroll]] for (uint e = 0; e < 4u; e++) {
+                    const uint at = (r * FLASH_V_STEPS + i) * 4u + e;
+                    float o = flash_o_[at] * rescale[r];
+                    [[unroll]] for (uint j = 0; j < KEYS; j++) {
+                        // Selected, not multiplied by 0: a hidden value may be NaN.
+                        o = seen[r * KEYS + j] ? fma(w[r * KEYS + j], v[j][e], o) : o;
+                    }
+                    flash_o_[at] = o;
+                }
+            }
+        }
+    }
+
+    // The groups' results, row by row.
+    [[unroll]] for (uint r = 0; r < ROWS; r++) {
+        barrier();
+        if (lane % LANES == 0u) {
+            flash_share[group] = m[r];
+            flash_share[groups + group] = l[r];
+        }
+        barrier();
+        float top = SCORE_LOWEST;
+        for (uint g = 0; g < groups; g++) {
+            top = max(top, flash_share[g]);
+        }
+        float sum = 0.0;
+        for (uint g = 0; g < groups; g++) {
+            sum += flash_share[groups + g] * vkz_exp2(flash_share[g] - top, EXP);
+        }
+        const float factor = vkz_exp2(m[r] - top, EXP);
+        if (ROLL != 0) {
+            [[dont_unroll]] for (uint i = 0; i < FLASH_V_STEPS; i++) {
+                flash_share_o_(r, i, factor);
+            }
+        } else {
+            [[unroll]] for (uint i = 0; i < FLASH_V_STEPS; i++) {
+                flash_share_o_(r, i, factor);
+            }
+        }
+        barrier();
+        if (first + r < end) {
+            for (uint c = lane; c < V_DIM; c += gl_WorkGroupSize.x) {
+                float o = 0.0;
+                for (uint g = 0; g < groups; g++) {
+                    o += flash_out[g * V_DIM + c];
+                }
+                flash_store(first + r, c, o);
+            }
+            if (lane == 0u) {
+                flash_store_sums(first + r, top, sum);
+            }
+        }
+    }
+}
+
+#endif
