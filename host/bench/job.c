@@ -158,6 +158,7 @@ static yyjson_mut_val *timing_json(yyjson_mut_doc *doc, const struct vkz_timing 
     add_text(doc, o, "stop", vkz_stop_name(t->stop));
     yyjson_mut_obj_add_int(doc, o, "per_batch", t->per_batch);
     yyjson_mut_obj_add_int(doc, o, "sets", t->sets);
+    yyjson_mut_obj_add_int(doc, o, "groups", t->groups);
     yyjson_mut_obj_add_int(doc, o, "discarded_groups", t->discarded);
     yyjson_mut_obj_add_int(doc, o, "slow_groups_kept", t->kept_slow);
     add_ns(doc, o, "launch_ns", t->launch_ns);

@@ -269,6 +269,7 @@ enum vkz_status vkz_measure(struct vkz_meter *meter, struct vkz_trial *trial,
             status = canary_run(meter, out, &after, err);
         if (status != VKZ_OK)
             break;
+        out->groups++;
         const bool slow = fmin(before, after) < CANARY_TOLERANCE;
         const bool over = vkz_host_ns() - start > budget_ns;
         before = after;

@@ -47,6 +47,7 @@ struct vkz_timing {
     double host_ns;              // median host time a run, submit and wait included
     double canary[VKZ_MAX_CANARY]; // ns, in time order
     int canary_count;
+    int groups;                  // of samples between canaries, discarded ones included
     int discarded;               // groups measured again because the canary was slow
     int kept_slow;               // groups kept although slow: the budget ended
     double warmup_ms;

@@ -308,8 +308,6 @@ static void pump(struct vkz_session *s)
         struct worker_process *w = &s->workers[which[i]];
         if (fds[i].revents && !worker_read(s, w))
             worker_lost(s, w, false);
-        else if (w->lost)
-            worker_reap(w, true);
         else if (w->leaving)
             worker_reap(w, true);
         else if (!fds[i].revents && (w->job >= 0 || !w->ready) && now > w->deadline_ns)

@@ -249,7 +249,9 @@ static bool parse_option(int argc, char **argv, int *i, const char *verb,
             return option_wrong(verb, "%s takes no value, found %s", name, value + 1);
         return store(options, o, NULL);
     }
-    value = value ? value + 1 : *i + 1 < argc ? argv[++*i] : NULL;
+    const char *next = *i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0 ? argv[*i + 1] : NULL;
+    *i += !value && next;
+    value = value ? value + 1 : next;
     if (!value || !*value)
         return option_wrong(verb, "%s needs a value: expected %s", name,
                             names_op ? "the name of an op" : option_wants(o->kind));

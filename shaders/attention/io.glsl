@@ -3,7 +3,8 @@
 // What the kernels of this family share: push constants, axes, buffers, loads and stores
 //
 // The includer defines ATTENTION_WEIGHT to the number of a WEIGHT_ constant of
-// lib/score.glsl. Of the tensors only those that the op has are declared.
+// lib/score.glsl, and ATTENTION_DECODE if the op is attention_decode. Of the tensors only
+// those that the op has are declared.
 #ifndef VKZ_ATTENTION_IO_GLSL
 #define VKZ_ATTENTION_IO_GLSL
 
@@ -47,11 +48,17 @@ layout(push_constant, std430) uniform Push {
     int len;
 #else
     int q_len, kv_len;
-    int wl, wr, np;
+    int wl, wr;
+#ifndef ATTENTION_DECODE
+    int np;
+#endif
     float tau;
 #endif
 #if ATTENTION_WEIGHT == 0
     float slope0, cap;
+#ifdef ATTENTION_DECODE
+    uint nsplit;
+#endif
 #elif ATTENTION_WEIGHT == 1
     float slope0, beta;
 #elif ATTENTION_WEIGHT == 2
@@ -106,7 +113,7 @@ layout(set = 0, binding = 3, std430) restrict readonly buffer Bias { T bias[]; }
 layout(set = 0, binding = 4, std430) restrict readonly buffer Rpar { float rpar[]; };
 layout(set = 0, binding = 5, std430) restrict readonly buffer Sink { float sink[]; };
 #endif
-#if ATTENTION_WEIGHT <= 2
+#if ATTENTION_WEIGHT <= 2 && !defined(ATTENTION_DECODE)
 layout(set = 0, binding = 6, std430) restrict readonly buffer Seg { int seg[]; };
 #endif
 layout(set = 0, binding = 7, std430) restrict writeonly buffer O { T o[]; };
@@ -152,7 +159,7 @@ float score_bias_load(const uint row, const uint key)
 
 int score_segment_load(const uint key)
 {
-#if ATTENTION_WEIGHT <= 2
+#if ATTENTION_WEIGHT <= 2 && !defined(ATTENTION_DECODE)
     return seg[io_seg_base + key];
 #else
     return 0;
@@ -178,7 +185,9 @@ score_map io_score_map()
 #if ATTENTION_WEIGHT != 3
     s.wl = pc.wl;
     s.wr = pc.wr;
+#ifndef ATTENTION_DECODE
     s.np = pc.np;
+#endif
     s.scale = CAP != 0 ? pc.tau : pc.tau * SCORE_UNIT;
 #endif
 #if ATTENTION_WEIGHT <= 1

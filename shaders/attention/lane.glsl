@@ -95,12 +95,11 @@ void main()
     const score_map s = io_score_map();
     flash_lane(s, first, lanes, int(begin) + delta, int(end) - 1 + delta);
 
-    float factor[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         const uint row = min(first + r * lanes, end - 1u);
         const bool mine = first + r * lanes < end;
-        factor[r] = io_finish_row(s, row, mine, flash_m[r], flash_l[r]);
+        flash_factor[r] = io_finish_row(s, row, mine, flash_m[r], flash_l[r]);
     }
-    flash_store_rows(first, lanes, end, factor);
+    flash_store_rows(first, lanes, end);
 }
 #endif

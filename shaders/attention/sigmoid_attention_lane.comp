@@ -38,9 +38,9 @@
 //! variant  f32  T=f32
 //! variant  f16  T=f16
 //! variant  bf16 T=bf16
-//! variant  f32_shuffle  T=f32 SHUFFLE=1
-//! variant  f16_shuffle  T=f16 SHUFFLE=1
-//! variant  bf16_shuffle T=bf16 SHUFFLE=1
+//! variant  f32_shuffle  T=f32 SHUFFLE=1 tier=T1
+//! variant  f16_shuffle  T=f16 SHUFFLE=1 tier=T1
+//! variant  bf16_shuffle T=bf16 SHUFFLE=1 tier=T1
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -88,28 +88,32 @@ float flash_q_[ROWS * FLASH_D];
 float flash_o_[ROWS * FLASH_V]; // outputs, not yet divided by flash_l
 float flash_m[ROWS];            // running maximum (softmax)
 float flash_l[ROWS];            // sum of weights (softmax, softplus)
+float flash_factor[ROWS];       // what flash_store_rows multiplies by
+
+// Arrays sized by constants are not passed as parameters: a compiler was seen to lose what
+// a function wrote to them (glslang 15.2).
+uint flash_row_[ROWS];
+float flash_norm2_[ROWS];
 
 // Four elements of each of the lane's queries into the registers, scaled, and what they add
 // to the squared norms.
-void flash_load_q_(const score_map s, const uint row[ROWS], const uint c,
-                   inout float norm2[ROWS])
+void flash_load_q_(const score_map s, const uint c)
 {
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        const vec4 q = flash_q(row[r], c);
+        const vec4 q = flash_q(flash_row_[r], c);
         [[unroll]] for (uint i = 0; i < 4u; i++) {
             flash_q_[r * FLASH_D + 4u * c + i] = q[i] * s.scale;
         }
-        norm2[r] += dot(q, q);
+        flash_norm2_[r] += dot(q, q);
     }
 }
 
-void flash_store_o_(const uint first, const uint stride, const uint end, const uint c,
-                    const float factor[ROWS])
+void flash_store_o_(const uint first, const uint stride, const uint end, const uint c)
 {
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         vec4 o;
         [[unroll]] for (uint i = 0; i < 4u; i++) {
-            o[i] = flash_o_[r * FLASH_V + 4u * c + i] * factor[r];
+            o[i] = flash_o_[r * FLASH_V + 4u * c + i] * flash_factor[r];
         }
         if (first + r * stride < end) {
             flash_store(first + r * stride, c, o);
@@ -117,19 +121,19 @@ void flash_store_o_(const uint first, const uint stride, const uint end, const u
     }
 }
 
-// Writes those rows first + r * stride of the lane that are below `end`, times `factor`.
-void flash_store_rows(const uint first, const uint stride, const uint end,
-                      const float factor[ROWS])
+// Writes those rows first + r * stride of the lane that are below `end`, times
+// flash_factor[r].
+void flash_store_rows(const uint first, const uint stride, const uint end)
 {
     // The loops over c stay outside: a loop around one that is not unrolled would not be
     // unrolled either.
     if (ROLL != 0) {
         [[dont_unroll]] for (uint c = 0; c < FLASH_V / 4u; c++) {
-            flash_store_o_(first, stride, end, c, factor);
+            flash_store_o_(first, stride, end, c);
         }
     } else {
         [[unroll]] for (uint c = 0; c < FLASH_V / 4u; c++) {
-            flash_store_o_(first, stride, end, c, factor);
+            flash_store_o_(first, stride, end, c);
         }
     }
 }
@@ -140,20 +144,18 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
                 const int p_high)
 {
     const int delta = s.kv_len - s.q_len;
-    uint row[ROWS];
     int p[ROWS];
     int segment[ROWS];
-    float norm2[ROWS];
     float row_scale[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        row[r] = min(first + r * stride, uint(s.q_len) - 1u);
-        p[r] = int(row[r]) + delta;
+        flash_row_[r] = min(first + r * stride, uint(s.q_len) - 1u);
+        p[r] = int(flash_row_[r]) + delta;
         segment[r] = 0;
         if (MASK == MASK_DOC) {
             // A query before the first key sees nothing, whatever its segment.
             segment[r] = score_segment_load(uint(max(p[r], 0)));
         }
-        norm2[r] = 0.0;
+        flash_norm2_[r] = 0.0;
         [[unroll]] for (uint e = 0; e < FLASH_V; e++) {
             flash_o_[r * FLASH_V + e] = 0.0;
         }
@@ -162,15 +164,15 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
     }
     if (ROLL != 0) {
         [[dont_unroll]] for (uint c = 0; c < FLASH_D / 4u; c++) {
-            flash_load_q_(s, row, c, norm2);
+            flash_load_q_(s, c);
         }
     } else {
         [[unroll]] for (uint c = 0; c < FLASH_D / 4u; c++) {
-            flash_load_q_(s, row, c, norm2);
+            flash_load_q_(s, c);
         }
     }
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
-        row_scale[r] = flash_row_scale(row[r], norm2[r]);
+        row_scale[r] = flash_row_scale(flash_row_[r], flash_norm2_[r]);
     }
 
     const ivec2 range = score_key_range(s, p_low, p_high);
@@ -209,7 +211,7 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
                 const uint at = r * KEYS + j;
                 const float x = w[at] * (factor * row_scale[r]);
-                w[at] = score_modify(s, x, p[r], row[r], key[j]);
+                w[at] = score_modify(s, x, p[r], flash_row_[r], key[j]);
             }
         }
 

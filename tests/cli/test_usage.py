@@ -19,6 +19,7 @@ WRONG = (
     (("check", "--json=yes"), ["--json takes no value", "yes"]),
     (("check", "copy", "--set"), ["--set needs a value", "vkzoo help check"]),
     (("check", "copy", "--tag", ""), ["--tag needs a value"]),
+    (("check", "--out", "--json"), ["--out needs a value"]),
     (("check", "--op"), ["--op needs a value", "an op"]),
     (("check", "--seed", "x"), ["--seed", "whole number", "found x"]),
     (("check", "--seed", "-1"), ["--seed", "whole number", "found -1"]),
@@ -97,8 +98,9 @@ class Usage(cli_run.Case):
             _, out, _ = self.run_vkzoo("help", verb)
             for option in sorted(set(re.findall(r"--[a-z][a-z-]+", out))):
                 with self.subTest(verb=verb, option=option):
+                    # A flag, or an option whose value is missing.
                     _, _, errors = self.run_vkzoo(verb, option, "--nonsense")
-                    self.assertNotIn(f"option {option}", errors)
+                    self.assertRegex(errors, f"option --nonsense;|{option} needs a value")
 
     def test_version(self):
         _, out, _ = self.expect(0, self.run_vkzoo("--version"))

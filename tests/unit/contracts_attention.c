@@ -487,7 +487,9 @@ static void identities_hold(void **state)
         "batch=2 heads=2 q_len=9 head_dim=4 MASK=doc BIAS=tensor",
         "batch=1 heads=2 q_len=9 kv_len=4 head_dim=4 MASK=causal LSE=on",
         "batch=1 heads=2 q_len=9 head_dim=4 MASK=window wl=2 BIAS=kerple_power",
-        "batch=1 heads=2 q_len=6 head_dim=4 MASK=prefix np=2 SINK=learned", NULL};
+        "batch=1 heads=2 q_len=6 head_dim=4 MASK=prefix np=2 SINK=learned",
+        "batch=1 heads=2 q_len=6 head_dim=4 MASK=causal fill.k=nanprobe(13)",
+        "batch=1 heads=2 q_len=6 head_dim=4 fill.v=nanprobe(13)", NULL};
     static const char *const decode[] = {
         "batch=2 heads=4 kv_heads=2 kv_len=18 head_dim=4 v_dim=3",
         "batch=1 heads=2 q_len=3 kv_len=9 head_dim=4 MASK=causal SINK=zero", NULL};

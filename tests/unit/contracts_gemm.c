@@ -199,7 +199,8 @@ static void identities_hold(void **state)
     static const char *const gemm[] = {
         "m=5 n=7 k=9", "m=1 n=3 k=1", "m=6 n=2 k=33 TRANS=nn EPILOGUE=bias_gelu",
         "m=4 n=5 k=6 TRANS=tn EPILOGUE=scale_row", "m=3 n=5 k=8 EPILOGUE=residual",
-        "m=3 n=5 k=8 EPILOGUE=scale_col beta=0.5", NULL};
+        "m=3 n=5 k=8 EPILOGUE=scale_col beta=0.5", "m=4 n=5 k=6 fill.a=nanprobe(7)",
+        NULL};
     static const char *const batched[] = {
         "batch=3 m=5 n=7 k=9", "batch=2 m=4 n=3 k=8 SHARED_B=yes TRANS=tn",
         "batch=4 m=1 n=1 k=5 EPILOGUE=residual TRANS=nn", NULL};

@@ -68,9 +68,10 @@ VKZ_OP(attention_decode) = {
     .scalars = scalars,
     .axes = axes,
     .tensors = tensors,
-    .valid = "q_len <= 16 && heads % kv_heads == 0 && wl >= -1 && wr >= -1",
+    .valid = "q_len <= 16 && heads % kv_heads == 0 && " VALID_WINDOW,
     .valid_reason = "attention_decode serves up to 16 queries (use attention for more), "
-                    "heads must be a multiple of kv_heads, wl and wr at least -1",
+                    "heads must be a multiple of kv_heads, wl and wr whole numbers of "
+                    "at least -1",
     .flops = "2 * batch * heads * (head_dim + v_dim) * " VKZ_ATTENTION_PAIRS3,
     .tolerance = VKZ_TOL_ATTN,
     .metric = VKZ_METRIC_BYTES,

@@ -63,9 +63,13 @@ enum { SINK_NONE, SINK_ZERO, SINK_LEARNED };
 #define VKZ_ATTENTION_TENSOR_O \
     {"o", VKZ_OUT, "T", VKZ_ATTENTION_O_SHAPE, NULL, NULL, "weighted sums of values"}
 
-#define VKZ_ATTENTION_VALID "heads % kv_heads == 0 && wl >= -1 && wr >= -1 && np >= 0"
+#define VALID_WINDOW \
+    "wl >= -1 && wl == floor(wl) && wr >= -1 && wr == floor(wr)"
+#define VKZ_ATTENTION_VALID \
+    "heads % kv_heads == 0 && np >= 0 && np == floor(np) && " VALID_WINDOW
 #define VKZ_ATTENTION_VALID_REASON \
-    "heads must be a multiple of kv_heads, wl and wr at least -1, np at least 0"
+    "heads must be a multiple of kv_heads; wl and wr whole numbers of at least -1, np of " \
+    "at least 0"
 
 // Visible pairs of one head, in closed form. sum over y < x of clamp(y, 0, top) is
 // z (z - 1) / 2 + max(0, x - top) top with z = clamp(x, 0, top); the sum over queries of

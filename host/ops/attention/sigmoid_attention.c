@@ -62,7 +62,8 @@ static void reference(struct vkz_ref *ref, int64_t unit)
 // here, for the masks whose visible keys are the first ones.
 static bool check_half(struct vkz_identity_run *run)
 {
-    struct vkz_data *data = vkz_identity_inputs(run, "BIAS=none beta=0 fill.k=const(0)");
+    struct vkz_data *data = vkz_identity_inputs(
+        run, "BIAS=none beta=0 fill.q=normal(1) fill.k=const(0)");
     const int64_t heads = vkz_identity_dim(run, "heads");
     const int64_t kv_heads = vkz_identity_dim(run, "kv_heads");
     const int64_t q_len = vkz_identity_dim(run, "q_len");

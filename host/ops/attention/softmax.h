@@ -91,7 +91,8 @@ static inline bool check_shift_logits(struct vkz_identity_run *run)
 // visible, which its log-sum-exp tells.
 static inline bool check_weights(struct vkz_identity_run *run)
 {
-    struct vkz_data *data = vkz_identity_inputs(run, "LSE=on fill.v=const(1)");
+    struct vkz_data *data = vkz_identity_inputs(
+        run, "LSE=on fill.q=normal(1) fill.k=normal(1) fill.v=const(1)");
     const int64_t count = vkz_identity_count(data, "o");
     const int64_t v_dim = vkz_identity_dim(run, "v_dim");
     const double *lse = vkz_identity_output(run, data, "lse");

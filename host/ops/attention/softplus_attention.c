@@ -94,7 +94,8 @@ static bool check_scale_invariant(struct vkz_identity_run *run)
 
 static bool check_weights(struct vkz_identity_run *run)
 {
-    struct vkz_data *data = vkz_identity_inputs(run, "fill.v=const(1)");
+    struct vkz_data *data = vkz_identity_inputs(
+        run, "fill.q=normal(1) fill.k=normal(1) fill.v=const(1)");
     const int64_t count = vkz_identity_count(data, "o");
     double *expected = vkz_identity_temp(run, count);
     for (int64_t i = 0; expected != NULL && i < count; i++) {
