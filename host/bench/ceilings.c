@@ -353,8 +353,44 @@ static enum vkz_status search_op(struct search *s, const char *op, struct shape 
     return status;
 }
 
+// The rate of vkCmdCopyBuffer between two halves of a footprint, `rounds` copies a submission.
+static enum vkz_status plain_copy(struct search *s, double footprint, int rounds, double *rate,
+                                  struct vkz_error *err)
+{
+    struct vkz_meter *meter = s->params->meter;
+    struct vkz_buffer a = {0}, b = {0};
+    const size_t bytes = (size_t)(0.5 * footprint) / 4096 * 4096;
+    double best = INFINITY;
+    enum vkz_status status =
+        vkz_buffer_create(meter->gpu, VKZ_BUFFER_DEVICE, bytes, &a, err);
+    if (status == VKZ_OK)
+        status = vkz_buffer_create(meter->gpu, VKZ_BUFFER_DEVICE, bytes, &b, err);
+    if (status == VKZ_OK)
+        status = vkz_buffer_fill(meter->gpu, &a, 0, bytes, 0x12345678, err);
+    for (int i = 0; i < 6 && status == VKZ_OK; i++) {
+        status = vkz_batch_begin(meter->batch, err);
+        if (status != VKZ_OK)
+            break;
+        vkz_batch_barrier(meter->batch);
+        vkz_batch_stamp(meter->batch, 0);
+        for (int round = 0; round < rounds; round++) {
+            vkz_batch_copy(meter->batch, &a, &b, bytes);
+            vkz_batch_barrier(meter->batch);
+        }
+        vkz_batch_stamp(meter->batch, 1);
+        status = vkz_batch_run(meter->batch, 0, err);
+        if (status == VKZ_OK && i > 0)
+            best = fmin(best, meter->clock.usable ? vkz_batch_elapsed_ns(meter->batch, 0, 1)
+                                                  : vkz_batch_host_ns(meter->batch));
+    }
+    vkz_buffer_destroy(meter->gpu, &a);
+    vkz_buffer_destroy(meter->gpu, &b);
+    *rate = status == VKZ_OK ? 2 * (double)bytes * rounds / best * 1e9 : NAN;
+    return status;
+}
+
 struct sweep_point {
-    double bytes, copy, read; // rates; NaN: not measured
+    double bytes, copy, read, plain; // rates; NaN: not measured
 };
 
 static enum vkz_status sweep_rate(struct search *s, const struct shape *shape,
@@ -386,7 +422,7 @@ static enum vkz_status sweep(struct search *s, const struct shape *copy,
     for (double bytes = 65536; bytes <= limit && *count < MAX_SWEEP; bytes *= 2) {
         struct sweep_point *point = &points[(*count)++];
         char settings[128];
-        *point = (struct sweep_point){bytes, NAN, NAN};
+        *point = (struct sweep_point){bytes, NAN, NAN, NAN};
         enum vkz_status status = VKZ_OK;
         const double parts = fmin(ceil(bytes / 4096), 4096);
         const double repeat = fmax(1, fmin(parts, floor(work / bytes)));
@@ -399,58 +435,35 @@ static enum vkz_status sweep(struct search *s, const struct shape *copy,
             snprintf(settings, sizeof settings, "n=%.0f", bytes / 8);
             status = sweep_rate(s, copy, settings, &point->copy, err);
         }
+        if (status == VKZ_OK)
+            status = plain_copy(s, bytes, (int)fmax(1, fmin(256, work / 4 / bytes)),
+                                &point->plain, err);
         if (status != VKZ_OK)
             return status;
     }
     return VKZ_OK;
 }
 
-// The last-level cache: the largest footprint still read clearly faster than memory is.
-static double cache_size(const struct sweep_point *points, int count)
+// The largest footprint that a curve serves clearly faster than its slowest point, memory.
+static double knee(const struct sweep_point *points, int count, bool plain)
 {
     double slowest = INFINITY, size = 0;
     for (int i = 0; i < count; i++) {
-        if (points[i].read > 0)
-            slowest = fmin(slowest, points[i].read);
+        const double rate = plain ? points[i].plain : points[i].read;
+        slowest = rate > 0 ? fmin(slowest, rate) : slowest;
     }
     for (int i = 0; i < count; i++) {
-        if (points[i].read > 1.3 * slowest)
+        if ((plain ? points[i].plain : points[i].read) > 1.3 * slowest)
             size = points[i].bytes;
     }
     return size;
 }
 
-static enum vkz_status plain_copy(struct search *s, double *rate, struct vkz_error *err)
+// The last-level cache. Shaders on a CPU device read through gathers, slower than any cache:
+// there the curve of plain copies shows it.
+static double cache_size(const struct search *s, const struct sweep_point *points, int count)
 {
-    struct vkz_meter *meter = s->params->meter;
-    struct vkz_buffer a = {0}, b = {0};
-    const size_t bytes = (size_t)(0.5 * largest_buffer(s)) / 4096 * 4096;
-    double best = INFINITY;
-    say(s, "plain device copy");
-    enum vkz_status status =
-        vkz_buffer_create(meter->gpu, VKZ_BUFFER_DEVICE, bytes, &a, err);
-    if (status == VKZ_OK)
-        status = vkz_buffer_create(meter->gpu, VKZ_BUFFER_DEVICE, bytes, &b, err);
-    if (status == VKZ_OK)
-        status = vkz_buffer_fill(meter->gpu, &a, 0, bytes, 0x12345678, err);
-    for (int i = 0; i < 8 && status == VKZ_OK; i++) {
-        status = vkz_batch_begin(meter->batch, err);
-        if (status != VKZ_OK)
-            break;
-        vkz_batch_barrier(meter->batch);
-        vkz_batch_stamp(meter->batch, 0);
-        vkz_batch_copy(meter->batch, &a, &b, bytes);
-        vkz_batch_barrier(meter->batch);
-        vkz_batch_stamp(meter->batch, 1);
-        status = vkz_batch_run(meter->batch, 0, err);
-        if (status == VKZ_OK && i > 0)
-            best = fmin(best, meter->clock.usable ? vkz_batch_elapsed_ns(meter->batch, 0, 1)
-                                                  : vkz_batch_host_ns(meter->batch));
-    }
-    vkz_buffer_destroy(meter->gpu, &a);
-    vkz_buffer_destroy(meter->gpu, &b);
-    *rate = 2 * (double)bytes / best * 1e9;
-    return status;
+    return knee(points, count, info_of(s)->is_cpu);
 }
 
 // Device time of a further dispatch behind a barrier, and host time of a whole submission.
@@ -489,6 +502,7 @@ static void add_sweep(struct search *s, yyjson_mut_val *ceilings,
         vkz_json_real(s->doc, o, "bytes", points[i].bytes);
         vkz_json_real(s->doc, o, "copy", points[i].copy);
         vkz_json_real(s->doc, o, "read", points[i].read);
+        vkz_json_real(s->doc, o, "plain_copy", points[i].plain);
     }
 }
 
@@ -515,12 +529,12 @@ enum vkz_status vkz_ceilings_measure(const struct vkz_ceilings_params *params,
     if (status == VKZ_OK)
         status = sweep(s, &copy, &read, points, &count, err);
     if (status == VKZ_OK)
-        status = plain_copy(s, &plain, err);
+        status = plain_copy(s, largest_buffer(s), 1, &plain, err);
     if (status == VKZ_OK)
         status = launch_costs(s, &dispatch_ns, &fence_ns, err);
     if (status == VKZ_OK) {
         yyjson_mut_val *ceilings = yyjson_mut_obj(doc);
-        params->meter->llc_bytes = cache_size(points, count);
+        params->meter->llc_bytes = cache_size(s, points, count);
         yyjson_mut_obj_add_val(doc, ceilings, "rates", s->rates);
         add_sweep(s, ceilings, points, count);
         vkz_json_real(doc, ceilings, "llc_bytes", params->meter->llc_bytes);

@@ -19,7 +19,7 @@ struct vkz_ceilings_params {
 // Measures and returns the "ceilings" object of the result header:
 //   rates   [{op, variant, coopmat, rate, unit, median_rate, kernel, tuning, case, …}]; rate
 //           is of the fastest sample
-//   sweep   [{bytes, copy, read}]           bytes = footprint; rates in bytes/s
+//   sweep   [{bytes, copy, read, plain_copy}]   bytes = footprint; rates in bytes/s
 //   llc_bytes, plain_copy (vkCmdCopyBuffer, bytes/s read + written),
 //   empty_dispatch_ns, submit_to_fence_ns
 // Sets meter->llc_bytes. A ceiling whose kernel fails its check is left out and named in

@@ -113,9 +113,7 @@ static bool add_job(struct run *run, const struct vkz_case *c, const char *kerne
     job->cold = !o->no_cold;
     job->fresh = o->fresh;
     job->statistics = o->statistics;
-    // Identities need no reference: smoke cases always run them.
-    job->identities = run->verb == VKZ_VERB_CHECK &&
-                      (o->identities || vkz_tag_match(c->tags, "smoke"));
+    job->identities = o->identities;
     return true;
 }
 
@@ -176,6 +174,10 @@ static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
                 o->tuning ? o->tuning : rotated_tuning(kernel, case_index + k);
             if (!add_job(run, c, kernel->name, v->name, tuning))
                 return false;
+            // Each derived case costs a pipeline, and a kernel's variants share their code:
+            // its first one runs the identities, on the smoke case.
+            if (v == kernel->variants && vkz_tag_match(c->tags, "smoke"))
+                run->list.jobs[run->list.count - 1].identities = true;
         }
     }
     return true;

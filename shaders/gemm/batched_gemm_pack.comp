@@ -20,8 +20,8 @@
 //! scratch  7 pb    f32[SHARED_B == SHARED_B.yes ? 1 : batch, ceildiv(n,COLUMNS)*COLUMNS, ceildiv(k,4)*4]
 //! push     m:u32 n:u32 k:u32 alpha:f32 beta:f32
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // LANES: one subgroup
-//! spec     3 TILE_ROWS u32 32 = is_cpu ? 32 : 16   // rows a tile, a multiple of WG_SIZE
-//! spec     4 TILE_COLS u32 1 = is_cpu ? 2 : 1      // groups of four columns a lane
+//! spec     3 TILE_ROWS u32 16    // rows a tile, a multiple of WG_SIZE
+//! spec     4 TILE_COLS u32 1     // groups of four columns a lane
 //! spec     12 VEC_A u32 1 = (TRANS == TRANS.tn ? m : k) % 4 == 0 ? 4 : 1
 //! spec     13 VEC_B u32 1 = (TRANS == TRANS.nt ? k : n) % 4 == 0 ? 4 : 1
 //! spec     14 VEC_C u32 1 = n % 4 == 0 ? 4 : 1
@@ -31,6 +31,8 @@
 //! spec     19 SHARED_B u32 0
 //! let      COLUMNS 4*WG_SIZE*TILE_COLS
 //! let      strips ceildiv(m,TILE_ROWS)*TILE_ROWS/4+ceildiv(n,COLUMNS)*COLUMNS/4
+//! tuning   rows32    TILE_ROWS=32
+//! tuning   rows32x2  TILE_ROWS=32 TILE_COLS=2
 //! pass     pack  groups min(strips,is_cpu?128:4096) 1 batch
 //! pass     main  groups ceildiv(m,TILE_ROWS) ceildiv(n,COLUMNS) batch
 //! variant  f32  T=f32

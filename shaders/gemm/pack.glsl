@@ -7,7 +7,7 @@
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x = 4, local_size_x_id = 0) in;
-layout(constant_id = 3) const uint TILE_ROWS = 32;
+layout(constant_id = 3) const uint TILE_ROWS = 16;
 layout(constant_id = 4) const uint TILE_COLS = 1;
 
 #include "gemm/io.glsl"
