@@ -283,6 +283,10 @@ static enum vkz_status attempt_run(struct worker *w, const struct vkz_job *job,
             model = job->variant[0] ? vkz_variant_find(list[i], job->variant)
                                     : &list[i]->variants[0];
     }
+    if (model && job->kernel[0]) {
+        a->result.kernel = vkz_kernel_find(job->kernel);
+        a->result.variant = model;
+    }
     if (!model)
         return vkz_error_set(err, VKZ_SKIP, "no kernel of %s has the variant %s in this build",
                              w->c.op->name, job->variant);

@@ -44,7 +44,7 @@ const struct vkz_verb_entry vkz_verbs[] = {
     {"check", "are the kernels right? every kernel and variant against the fp64 reference",
      "usage: vkzoo check [SELECTOR…] [options]\n\n" SELECT_HELP DEVICE_HELP
      "  --identities      also run the contracts' identities on the device\n"
-     "  --jobs N          workers side by side (default: 1)\n"
+     "  --jobs N          workers side by side (default: one a core, at most 4)\n"
      "  --out FILE        keep the outcomes as a result file; --resume FILE goes on with one\n"
      "  --timeout S       a case that says nothing for S seconds is hung (default 120)\n"
      "  --json            result lines on standard output instead of the table\n\n"

@@ -17,6 +17,7 @@
 #include "cli/header.h"
 #include "report/floor.h"
 #include "report/table.h"
+#include "report/text.h"
 
 static volatile int was_interrupted;
 
@@ -117,14 +118,27 @@ static bool add_job(struct run *run, const struct vkz_case *c, const char *kerne
     return true;
 }
 
-// Tunings rotate over the cases: each is checked on some, all of them on no case.
-static const char *rotated_tuning(const struct vkz_kernel *kernel, int case_index)
+// Where a case stands among the cases of its op that are run.
+struct place {
+    int index, count;
+};
+
+// Every tuning is checked on one case, spread over the list; the rest have the defaults. A
+// tuning is a pipeline of its own, and compiling is most of a check's time on CPU devices.
+static const char *tuning_for(const struct vkz_kernel *kernel, struct place place)
 {
-    int count = 0;
-    while (kernel->tunings && kernel->tunings[count].name)
-        count++;
-    const int turn = case_index % (count + 1);
-    return turn == 0 ? "default" : kernel->tunings[turn - 1].name;
+    int tunings = 0;
+    while (kernel->tunings && kernel->tunings[tunings].name)
+        tunings++;
+    if (tunings >= place.count) { // a short list: in turn, as far as it goes
+        const int turn = place.index % (tunings + 1);
+        return turn == 0 ? "default" : kernel->tunings[turn - 1].name;
+    }
+    for (int t = 0; t < tunings; t++) {
+        if (place.index == (2 * t + 1) * place.count / (2 * tunings))
+            return kernel->tunings[t].name;
+    }
+    return "default";
 }
 
 static bool has_tuning(const struct vkz_kernel *kernel, const char *name)
@@ -140,10 +154,10 @@ static bool is_16bit_variant(const struct vkz_variant *v)
     return strstr(v->types, "16") != NULL;
 }
 
-// check: every kernel and variant. Narrow variants share the code of f32 but for loads and
-// stores: they take every second case, each kernel's smoke cases always.
+// check: every kernel and variant. 16-bit variants share the code of f32 but for loads and
+// stores: they take every fourth case and the smoke cases, with the default tuning.
 static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
-                           const struct vkz_case *c, int case_index)
+                           const struct vkz_case *c, struct place place)
 {
     const struct vkz_options *o = run->options;
     const bool smoke = vkz_tag_match(c->tags, "smoke") || o->tags || o->set;
@@ -168,10 +182,12 @@ static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
             if (!v || (o->kernel && strcmp(o->kernel, kernel->name) != 0) ||
                 !has_tuning(kernel, o->tuning))
                 continue;
-            if (is_16bit_variant(v) && !smoke && (case_index + s) % 2)
+            const bool narrow = is_16bit_variant(v) && v != kernel->variants;
+            if (narrow && !smoke && (place.index + s) % 4)
                 continue;
-            const char *tuning =
-                o->tuning ? o->tuning : rotated_tuning(kernel, case_index + k);
+            const char *tuning = o->tuning  ? o->tuning
+                                 : narrow ? "default"
+                                            : tuning_for(kernel, place);
             if (!add_job(run, c, kernel->name, v->name, tuning))
                 return false;
             // Each derived case costs a pipeline, and a kernel's variants share their code:
@@ -221,9 +237,9 @@ static bool add_bench_jobs(struct run *run, const struct vkz_suite_op *entry,
 }
 
 static bool add_case(struct run *run, const struct vkz_suite_op *entry,
-                     const struct vkz_case *c, int index)
+                     const struct vkz_case *c, struct place place)
 {
-    return run->verb == VKZ_VERB_CHECK ? add_check_jobs(run, entry, c, index)
+    return run->verb == VKZ_VERB_CHECK ? add_check_jobs(run, entry, c, place)
                                        : add_bench_jobs(run, entry, c);
 }
 
@@ -248,7 +264,7 @@ static enum vkz_status add_named(struct run *run, const struct vkz_selection *se
                 if (status != VKZ_OK)
                     return status;
                 ++*added;
-                if (!add_case(run, entry, &c, 0))
+                if (!add_case(run, entry, &c, (struct place){0, 1}))
                     return vkz_error_set(err, VKZ_FAILED, "out of host memory");
             }
         }
@@ -274,10 +290,15 @@ static enum vkz_status add_jobs(struct run *run, const struct vkz_selection *sel
             const struct vkz_suite_op *entry = &suite->ops[e];
             if (!vkz_selection_has(selection, suite, entry->op))
                 continue;
+            struct place place = {0, 0};
+            for (int i = 0; i < entry->case_count; i++)
+                place.count += tag_wanted(run, entry->cases[i].tags);
             for (int i = 0; i < entry->case_count; i++) {
-                if (tag_wanted(run, entry->cases[i].tags) &&
-                    !add_case(run, entry, &entry->cases[i], i))
+                if (!tag_wanted(run, entry->cases[i].tags))
+                    continue;
+                if (!add_case(run, entry, &entry->cases[i], place))
                     return vkz_error_set(err, VKZ_FAILED, "out of host memory");
+                place.index++;
             }
         }
     }
@@ -301,7 +322,13 @@ static void draw_progress(const struct run *run, const char *what)
     if (!run->progress)
         return;
     const double seconds = (vkz_host_ns() - run->start_ns) / 1e9;
-    fprintf(stderr, "\r\033[K[%d/%d %.0fs] %.120s", run->done, run->list.count, seconds, what);
+    // A line that wraps could not be erased; the window may have changed.
+    const struct vkz_style style = vkz_style_for(stderr);
+    char line[240];
+    snprintf(line, sizeof line, "[%d/%d %.0fs] %.180s", run->done, run->list.count, seconds,
+             what);
+    fprintf(stderr, "\r\033[K");
+    vkz_print_text(stderr, &style, line, style.width - 1);
     fflush(stderr);
 }
 
@@ -542,6 +569,16 @@ static void write_end(struct run *run, const char *how)
     yyjson_mut_doc_free(doc);
 }
 
+// Checking compiles on the host: a worker a core, a few at most. Timing wants the machine
+// for itself.
+static int worker_count(const struct run *run)
+{
+    if (run->verb != VKZ_VERB_CHECK || run->options->workers)
+        return run->options->workers;
+    const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return cores < 1 ? 1 : cores > 4 ? 4 : (int)cores;
+}
+
 static enum vkz_status start_session(struct run *run, struct vkz_error *err)
 {
     const struct vkz_options *o = run->options;
@@ -572,7 +609,7 @@ static enum vkz_status start_session(struct run *run, struct vkz_error *err)
         argv[n++] = "--no-canary";
     argv[n] = NULL;
     return vkz_session_create(&(struct vkz_session_params){.worker_argv = argv,
-                                                           .workers = o->workers,
+                                                           .workers = worker_count(run),
                                                            .timeout_ms = o->timeout_s * 1e3,
                                                            .interrupted = &was_interrupted},
                               &run->session, err);

@@ -69,6 +69,7 @@ layout(constant_id = 3) const uint ROWS = 1;
 layout(constant_id = 4) const uint KEYS = 2;
 layout(constant_id = 7) const uint ROLL = 0;
 layout(constant_id = 8) const uint LANES = 1;
+layout(constant_id = 9) const uint SPLIT = 0; // for the host
 
 #ifdef PASS_PARTIAL
 layout(set = 0, binding = 9, std430) restrict writeonly buffer Part { float part[]; };

@@ -292,19 +292,6 @@ float io_inverse_norm(const float norm2)
     return 1.0 / (norm < 1.0e-12 ? 1.0e-12 : norm);
 }
 
-#ifdef PASS_NORM
-void io_write_key_norm(const uint key, const uint kv_head, const uint batch)
-{
-    io_k_row = (batch * pc.kv_heads + kv_head) * uint(IO_KV_LEN);
-    float norm2 = 0.0;
-    for (uint c = 0; c < (HEAD_DIM + 3u) / 4u; c++) {
-        const vec4 x = io_k(key, c);
-        norm2 += dot(x, x);
-    }
-    knorm[io_k_row + key] = io_inverse_norm(norm2);
-}
-#endif
-
 // --- the end of a row -----------------------------------------------------------------
 
 // Writes what the op keeps of a row's statistics and returns the factor that finishes its
