@@ -87,7 +87,11 @@ static enum vkz_status set_create(struct vkz_trial *trial, int index, struct vkz
                                                    2 * guard + payload, &set->buffers[i], err);
         if (status != VKZ_OK)
             return status;
-        infos[i] = (VkDescriptorBufferInfo){set->buffers[i].handle, guard, payload};
+        // The kernel may see the guard behind its tensor: drivers that check bounds would
+        // else drop a store past the end, and it would go unnoticed until another driver.
+        const uint64_t most = vkz_gpu_get_info(trial->gpu)->max_storage_range;
+        const size_t range = payload + guard <= most ? payload + guard : payload;
+        infos[i] = (VkDescriptorBufferInfo){set->buffers[i].handle, guard, range};
     }
     enum vkz_status status = vkz_trial_reset(trial, index, VKZ_POISON_WORD, err);
     if (status != VKZ_OK)

@@ -9,8 +9,9 @@
 
 enum { VKZ_MAX_BINDS = 32, VKZ_GUARD_BYTES = 1024 };
 
-// Words that fill guard zones, and payloads that are NaN as f32, f16 and bf16 alike.
-#define VKZ_GUARD_WORD 0xA5C3F00Du
+// Words that fill guard zones and payloads: all are NaN as f32, f16 and bf16 alike, so that
+// an element read from where none is shows in the result.
+#define VKZ_GUARD_WORD 0xFFC5FFC3u
 #define VKZ_POISON_WORD 0x7FFF7FFDu
 #define VKZ_POISON_WORD_2 0xFFFBFFFBu
 

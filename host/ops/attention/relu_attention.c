@@ -44,7 +44,9 @@ static void reference(struct vkz_ref *ref, int64_t unit)
         if (score_visible(&s, j)) {
             const real x = score_value(&s, j);
             visible++;
-            score_add_value(&s, j, x < 0 ? (real)0 : x, o, scale); // NaN stays NaN
+            // NaN stays NaN: x < 0 is false for it.
+            score_add_value(&s, j, x < 0 ? (real)0 : x,
+                            x < 0 ? (real)0 : score_magnitude(&s, j), o, scale);
         }
     }
     real divisor = (real)visible;
@@ -94,6 +96,9 @@ VKZ_OP(relu_attention) = {
     .doc = "w_ij = max(0, tau q_i·k_j) / n_i on visible pairs, 0 elsewhere\n"
            "o_i = Σ_j w_ij v_j;  n_i by NORM; a row with nothing to see gives 0\n"
            "\n" VKZ_ATTENTION_MASK_DOC
+           "\n"
+           "The scale of an element is Σ_j tau Σ_c |q_c k_c| |v_j| / n_i over positive scores:\n"
+           "weights are linear in the scores, so the scores' rounding counts in full.\n"
            "\n"
            "arXiv 2309.08586; 2410.13835 divides by the visible keys, the default here.",
     .dims = dims,

@@ -192,15 +192,27 @@ static inline real score_value(const struct score *s, int64_t j)
     return x + score_bias(s, j);
 }
 
-// out[c] += weight * v_j[c], scale[c] += weight * |v_j[c]|, for a weight >= 0.
+// Magnitude of the sum behind a score, for ops whose weights are linear in it: where the dot
+// product cancels, its error does not.
+static inline real score_magnitude(const struct score *s, int64_t j)
+{
+    const float *restrict k = s->k + j * s->head_dim;
+    real sum = 0;
+    for (int64_t c = 0; c < s->head_dim; c++) {
+        sum += fabs((real)s->q[c] * (real)k[c]);
+    }
+    return fabs(s->tau) * sum;
+}
+
+// out[c] += weight * v_j[c], scale[c] += magnitude * |v_j[c]|, for a weight >= 0.
 static inline void score_add_value(const struct score *s, int64_t j, real weight,
-                                   real *restrict out, real *restrict scale)
+                                   real magnitude, real *restrict out,
+                                   real *restrict scale)
 {
     const float *restrict v = s->v + j * s->v_dim;
     for (int64_t c = 0; c < s->v_dim; c++) {
-        const real term = weight * (real)v[c];
-        out[c] += term;
-        scale[c] += fabs(term);
+        out[c] += weight * (real)v[c];
+        scale[c] += magnitude * fabs((real)v[c]);
     }
 }
 

@@ -51,7 +51,8 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     real *scale = vkz_ref_temp(ref, (size_t)s.v_dim * sizeof(real));
     for (int64_t j = 0; j < s.kv_len; j++) {
         if (score_visible(&s, j)) {
-            score_add_value(&s, j, logistic(score_value(&s, j) + beta), o, scale);
+            const real weight = logistic(score_value(&s, j) + beta);
+            score_add_value(&s, j, weight, weight, o, scale);
         }
     }
     score_store(vkz_ref_out(ref, "o"), o, s.v_dim);

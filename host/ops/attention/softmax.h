@@ -51,7 +51,7 @@ static inline void softmax_row(struct vkz_ref *ref, int64_t unit)
         if (score_visible(&s, j)) {
             const real weight = exp(logits[j] - top);
             total += weight;
-            score_add_value(&s, j, weight, o, scale);
+            score_add_value(&s, j, weight, weight, o, scale);
         }
     }
     if (total != 0) {

@@ -68,7 +68,7 @@ static void reference(struct vkz_ref *ref, int64_t unit)
         const real cosine = score_dot(s.q, k, s.head_dim) * inverse_norm(k, s.head_dim);
         const real weight = softplus(factor * cosine);
         total += weight;
-        score_add_value(&s, j, weight, o, scale);
+        score_add_value(&s, j, weight, weight, o, scale);
     }
     for (int64_t c = 0; c < s.v_dim; c++) { // softplus is positive: total is not 0
         o[c] /= total;
