@@ -25,11 +25,11 @@
 //! push     heads:u32 kv_heads:u32 q_len:i32 kv_len:i32 wl:i32 wr:i32 tau:f32 slope0:f32 cap:f32 nsplit:u32
 //! spec     0 WG_SIZE u32 32 = is_cpu ? subgroup_size : 64
 //! spec     3 ROWS u32 1 = min(heads/kv_heads*q_len,v_dim<=128?8:4)   // rows a workgroup
-//! spec     4 KEYS u32 2   // keys that a group of lanes takes a step
+//! spec     4 KEYS u32 2 = 4   // keys that a group of lanes takes a step
 //! spec     5 EXP u32 5   // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     7 ROLL u32 0 = is_cpu   // 1: private arrays live in memory, see lib/flash.glsl
-//! spec     8 LANES u32 1 = is_cpu ? 1 : min(next_pow2(ceildiv(max(head_dim,v_dim),4)),subgroup_size)   // lanes that share a key
+//! spec     8 LANES u32 1 = min(next_pow2(ceildiv(max(head_dim,v_dim),4)),subgroup_size)   // lanes that share a key
 //! spec     9 SPLIT u32 0   // shares of the keys; 0: enough for two workgroups a compute unit
 //! spec     16 MASK u32 0
 //! spec     17 BIAS u32 0
@@ -45,11 +45,9 @@
 //! pass     partial  groups nsplit kv_heads*blocks batch
 //! pass     combine  groups ceildiv(v_dim,WG_SIZE) heads*q_len batch
 //! variant  f32  T=f32
-//! variant  f16  T=f16
-//! variant  bf16 T=bf16
-//! variant  f32_shuffle  T=f32 SHUFFLE=1 tier=T1
-//! variant  f16_shuffle  T=f16 SHUFFLE=1 tier=T1
-//! variant  bf16_shuffle T=bf16 SHUFFLE=1 tier=T1
+//! variant  f32_shuffle T=f32 SHUFFLE=1 tier=T1
+//! variant  f16  T=f16 SHUFFLE=1 tier=T1
+//! variant  bf16 T=bf16 SHUFFLE=1 tier=T1
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require

@@ -11,21 +11,6 @@ vec4 flash_q(const uint row, const uint c)
     return io_q(row, c);
 }
 
-#ifdef FLASH_SHUFFLE
-#define FLASH_CHUNK_T vec2
-
-vec2 flash_k(const uint key, const uint c)
-{
-    return io_k2(key, c);
-}
-
-vec2 flash_v(const uint key, const uint c)
-{
-    return io_v2(key, c);
-}
-#else
-#define FLASH_CHUNK_T vec4
-
 vec4 flash_k(const uint key, const uint c)
 {
     return io_k(key, c);
@@ -35,7 +20,16 @@ vec4 flash_v(const uint key, const uint c)
 {
     return io_v(key, c);
 }
-#endif
+
+vec2 flash_k2(const uint key, const uint c)
+{
+    return io_k2(key, c);
+}
+
+vec2 flash_v2(const uint key, const uint c)
+{
+    return io_v2(key, c);
+}
 
 float flash_key_scale(const uint key)
 {

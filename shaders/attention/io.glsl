@@ -264,6 +264,16 @@ vec2 io_v2(const uint key, const uint c)
     IO_LOAD2(v, v2, io_k_row + key, V_DIM, c);
 }
 
+float io_v_element(const uint key, const uint column)
+{
+    return vkz_load(v[(io_k_row + key) * V_DIM + column]);
+}
+
+void io_store_element(const uint at, const float x)
+{
+    o[at] = vkz_store(x);
+}
+
 void io_store_o(const uint row, const uint c, const vec4 x)
 {
     if (VEC == 4) {

@@ -8,14 +8,11 @@
 
 layout(local_size_x = 32, local_size_x_id = 0) in;
 
+layout(constant_id = 1) const uint SUBGROUP = 4;
 layout(constant_id = 3) const uint ROWS = 1;
 layout(constant_id = 4) const uint KEYS = 4;
 layout(constant_id = 7) const uint ROLL = 0;
 
-#ifdef SHUFFLE
-#define FLASH_SHUFFLE
-layout(constant_id = 1) const uint SUBGROUP = 4;
-#endif
 
 #include "attention/hooks.glsl"
 

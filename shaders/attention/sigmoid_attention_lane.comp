@@ -6,16 +6,14 @@
 //
 // arXiv 2409.04431. No row statistics: the flash tile without its maximum, sum and rescale.
 //
-// Why this one: a lane owns whole query rows, so nothing is reduced across lanes, and keys
-// and values are read once a workgroup. Best on CPU drivers, where a barrier is dear, and
-// on small GPUs. The _shuffle variants let the lanes of a subgroup read a key together:
-// where each element read is checked against the buffer's end that is 3 times faster.
-// Loses where few query rows leave lanes idle, and where 2 * head_dim * ROWS registers a
-// lane are too many.
+// Why this one: a lane owns whole query rows, so no row is reduced across lanes and there is
+// no barrier; the lanes of a subgroup read each key once, together. The fastest on CPU
+// drivers. Loses where few query rows leave lanes idle, and where 2 * head_dim * ROWS
+// registers a lane are too many.
 //
 //! kernel   sigmoid_attention_lane
 //! op       sigmoid_attention/1
-//! tier     T0
+//! tier     T1
 //! bind     0 q     in   T[batch, heads, q_len, head_dim]
 //! bind     1 k     in   T[batch, kv_heads, kv_len, head_dim]
 //! bind     2 v     in   T[batch, kv_heads, kv_len, v_dim]
@@ -24,9 +22,9 @@
 //! bind     7 o     out  T[batch, heads, q_len, v_dim]
 //! push     heads:u32 kv_heads:u32 q_len:i32 kv_len:i32 wl:i32 wr:i32 np:i32 tau:f32 slope0:f32 beta:f32
 //! spec     0 WG_SIZE u32 32 = is_cpu ? subgroup_size : 64   // lanes, each owns ROWS rows
-//! spec     1 SUBGROUP u32 4 = min(subgroup_size,16)   // _shuffle: lanes that hand elements round
-//! spec     3 ROWS u32 1 = is_cpu ? (head_dim + v_dim <= 256 ? 4 : 2) : 1   // query rows a lane
-//! spec     4 KEYS u32 4 = is_cpu ? 2 : 4   // keys a step
+//! spec     1 SUBGROUP u32 4 = min(subgroup_size,16)   // lanes that hand elements round
+//! spec     3 ROWS u32 1 = is_cpu ? (head_dim + v_dim <= 160 ? 4 : head_dim + v_dim <= 320 ? 2 : 1) : 1   // query rows a lane
+//! spec     4 KEYS u32 4 = ROWS >= 4 ? 2 : 4   // keys a step
 //! spec     5 EXP u32 5      // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     7 ROLL u32 0 = is_cpu   // 1: private arrays live in memory, see lib/flash.glsl
@@ -38,16 +36,9 @@
 //! variant  f32  T=f32
 //! variant  f16  T=f16
 //! variant  bf16 T=bf16
-//! variant  f32_shuffle  T=f32 SHUFFLE=1 tier=T1
-//! variant  f16_shuffle  T=f16 SHUFFLE=1 tier=T1
-//! variant  bf16_shuffle T=bf16 SHUFFLE=1 tier=T1
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#ifdef SHUFFLE
-#extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_shuffle : require
-#endif
 
 #define ATTENTION_WEIGHT 1 // sigmoid
 #include "attention/lane.glsl"

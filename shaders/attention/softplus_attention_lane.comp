@@ -7,16 +7,14 @@
 // arXiv 2501.13428. Pass norm writes 1 / |k_j|; pass main is the flash tile with a sum of
 // weights but no maximum: softplus does not overflow.
 //
-// Why this one: a lane owns whole query rows, so nothing is reduced across lanes, and keys
-// and values are read once a workgroup. Best on CPU drivers, where a barrier is dear, and
-// on small GPUs. The _shuffle variants let the lanes of a subgroup read a key together:
-// where each element read is checked against the buffer's end that is 3 times faster.
-// Loses where few query rows leave lanes idle, and where 2 * head_dim * ROWS registers a
-// lane are too many.
+// Why this one: a lane owns whole query rows, so no row is reduced across lanes and there is
+// no barrier; the lanes of a subgroup read each key once, together. The fastest on CPU
+// drivers. Loses where few query rows leave lanes idle, and where 2 * head_dim * ROWS
+// registers a lane are too many.
 //
 //! kernel   softplus_attention_lane
 //! op       softplus_attention/1
-//! tier     T0
+//! tier     T1
 //! bind     0 q     in   T[batch, heads, len, head_dim]
 //! bind     1 k     in   T[batch, kv_heads, len, head_dim]
 //! bind     2 v     in   T[batch, kv_heads, len, v_dim]
@@ -25,9 +23,9 @@
 //! scratch  9 knorm f32[batch, kv_heads, len]
 //! push     heads:u32 kv_heads:u32 len:i32
 //! spec     0 WG_SIZE u32 32 = is_cpu ? subgroup_size : 64   // lanes, each owns ROWS rows
-//! spec     1 SUBGROUP u32 4 = min(subgroup_size,16)   // _shuffle: lanes that hand elements round
-//! spec     3 ROWS u32 1 = is_cpu ? (head_dim + v_dim <= 256 ? 4 : 2) : 1   // query rows a lane
-//! spec     4 KEYS u32 4 = is_cpu ? 2 : 4   // keys a step
+//! spec     1 SUBGROUP u32 4 = min(subgroup_size,16)   // lanes that hand elements round
+//! spec     3 ROWS u32 1 = is_cpu ? (head_dim + v_dim <= 160 ? 4 : head_dim + v_dim <= 320 ? 2 : 1) : 1   // query rows a lane
+//! spec     4 KEYS u32 4 = ROWS >= 4 ? 2 : 4   // keys a step
 //! spec     5 EXP u32 5      // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     7 ROLL u32 0 = is_cpu   // 1: private arrays live in memory, see lib/flash.glsl
@@ -38,16 +36,9 @@
 //! variant  f32  T=f32
 //! variant  f16  T=f16
 //! variant  bf16 T=bf16
-//! variant  f32_shuffle  T=f32 SHUFFLE=1 tier=T1
-//! variant  f16_shuffle  T=f16 SHUFFLE=1 tier=T1
-//! variant  bf16_shuffle T=bf16 SHUFFLE=1 tier=T1
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-#ifdef SHUFFLE
-#extension GL_KHR_shader_subgroup_basic : require
-#extension GL_KHR_shader_subgroup_shuffle : require
-#endif
 
 #define ATTENTION_WEIGHT 3 // softplus
 #include "attention/lane.glsl"

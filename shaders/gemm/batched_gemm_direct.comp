@@ -18,7 +18,7 @@
 //! bind     5 c     out  T[batch, m, n]
 //! push     m:u32 n:u32 k:u32 alpha:f32 beta:f32
 //! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64   // lanes side by side
-//! spec     3 TILE_ROWS u32 8    // rows a workgroup
+//! spec     3 TILE_ROWS u32 8 = is_cpu ? 4 : 8   // rows a workgroup
 //! spec     4 TILE_COLS u32 1    // groups of four columns a lane
 //! spec     12 VEC_A u32 1 = TRANS != TRANS.tn && k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_B u32 1 = (TRANS == TRANS.nt ? k : n) % 4 == 0 ? 4 : 1
@@ -30,7 +30,7 @@
 //! tuning   rows16  TILE_ROWS=16
 //! tuning   rows32  TILE_ROWS=32
 //! tuning   rows4x2 TILE_ROWS=4 TILE_COLS=2
-//! tuning   rows4   TILE_ROWS=4
+//! tuning   rows8   TILE_ROWS=8
 //! pass     main  groups ceildiv(n,4*WG_SIZE*TILE_COLS) ceildiv(m,TILE_ROWS) batch
 //! variant  f32  T=f32
 //! variant  f16  T=f16

@@ -20,7 +20,7 @@
 //! scratch  7 pb    f32[SHARED_B == SHARED_B.yes ? 1 : batch, ceildiv(n,COLUMNS)*COLUMNS, ceildiv(k,4)*4]
 //! push     m:u32 n:u32 k:u32 alpha:f32 beta:f32
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // LANES: one subgroup
-//! spec     3 TILE_ROWS u32 16    // rows a tile, a multiple of WG_SIZE
+//! spec     3 TILE_ROWS u32 16 = is_cpu ? max(8,subgroup_size) : 16   // rows a tile, a multiple of WG_SIZE
 //! spec     4 TILE_COLS u32 1     // groups of four columns a lane
 //! spec     12 VEC_A u32 1 = (TRANS == TRANS.tn ? m : k) % 4 == 0 ? 4 : 1
 //! spec     13 VEC_B u32 1 = (TRANS == TRANS.nt ? k : n) % 4 == 0 ? 4 : 1
@@ -31,6 +31,7 @@
 //! spec     19 SHARED_B u32 0
 //! let      COLUMNS 4*WG_SIZE*TILE_COLS
 //! let      strips ceildiv(m,TILE_ROWS)*TILE_ROWS/4+ceildiv(n,COLUMNS)*COLUMNS/4
+//! tuning   rows16    TILE_ROWS=16
 //! tuning   rows32    TILE_ROWS=32
 //! tuning   rows32x2  TILE_ROWS=32 TILE_COLS=2
 //! pass     pack  groups min(strips,is_cpu?128:4096) 1 batch

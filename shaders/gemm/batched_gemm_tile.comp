@@ -17,10 +17,10 @@
 //! bind     4 scale in   f32[EPILOGUE == EPILOGUE.scale_row ? m : n]  when EPILOGUE == EPILOGUE.scale_row || EPILOGUE == EPILOGUE.scale_col
 //! bind     5 c     out  T[batch, m, n]
 //! push     m:u32 n:u32 k:u32 alpha:f32 beta:f32
-//! spec     3 TILE_M u32 64
-//! spec     4 TILE_N u32 64
+//! spec     3 TILE_M u32 64 = is_cpu ? 32 : 64   // rows a workgroup
+//! spec     4 TILE_N u32 64 = is_cpu ? 32 : 64   // columns a workgroup
 //! spec     5 TILE_K u32 16
-//! spec     6 REG_M u32 8      // rows a lane
+//! spec     6 REG_M u32 8 = is_cpu ? 4 : 8   // rows a lane
 //! spec     7 REG_N u32 4      // columns a lane
 //! spec     8 STAGES u32 1     // shared buffers, 1 or 2
 //! spec     9 PAD u32 1        // vec4 between rows of shared memory
@@ -34,7 +34,7 @@
 //! spec     19 SHARED_B u32 0
 //! shared   16 * STAGES * TILE_K * (TILE_M / 4 + TILE_N / 4 + 2 * PAD)
 //! tuning   small     TILE_M=32 TILE_N=32 REG_M=4 REG_N=4
-//! tuning   reg8      REG_M=8 REG_N=8
+//! tuning   reg8      TILE_M=64 TILE_N=64 REG_M=8 REG_N=8
 //! tuning   stages2   STAGES=2 PAD=0
 //! tuning   large     TILE_M=128 TILE_N=128 TILE_K=8 REG_M=8 REG_N=8
 //! tuning   wide      TILE_M=64 TILE_N=128 REG_M=8 REG_N=8

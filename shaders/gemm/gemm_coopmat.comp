@@ -25,7 +25,7 @@
 //! spec     4 WARPS_N u32 2    // subgroups, across
 //! spec     5 SUB_M u32 2      // matrices a subgroup, down
 //! spec     6 SUB_N u32 2      // matrices a subgroup, across
-//! spec     7 STEPS_K u32 2    // matrices of k staged at a time
+//! spec     7 STEPS_K u32 2 = is_cpu ? 1 : 2   // matrices of k staged at a time
 //! spec     8 PAD u32 2        // groups of four elements between rows of shared memory
 //! spec     0 WG_SIZE u32 128 = WARPS_M * WARPS_N * subgroup_size
 //! spec     12 VEC_A u32 1 = (TRANS == TRANS.tn ? m : k) % 4 == 0 ? 4 : 1
@@ -43,7 +43,7 @@
 //! tuning   large     SUB_M=4 SUB_N=4
 //! tuning   tall      SUB_M=4 SUB_N=2
 //! tuning   eight     WARPS_N=4 SUB_M=4 SUB_N=2
-//! tuning   deep      SUB_M=4 SUB_N=4 STEPS_K=4
+//! tuning   deep      STEPS_K=4
 //! tuning   small     SUB_M=1 SUB_N=1
 //! pass     main  groups ceildiv(n,TILE_N) ceildiv(m,TILE_M)
 //! variant  f16       T=f16  coopmat=f16,f16,f32,f32

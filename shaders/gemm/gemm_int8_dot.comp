@@ -18,10 +18,10 @@
 //! bind     1 b     in   i8[n, k]
 //! bind     2 c     out  i32[m, n]
 //! push     m:u32 n:u32 k:u32
-//! spec     3 TILE_M u32 64
-//! spec     4 TILE_N u32 64
+//! spec     3 TILE_M u32 64 = is_cpu ? 32 : 64   // rows a workgroup
+//! spec     4 TILE_N u32 64 = is_cpu ? 32 : 64   // columns a workgroup
 //! spec     5 TILE_Q u32 8     // groups of four k staged at a time
-//! spec     6 REG_M u32 8      // rows a lane
+//! spec     6 REG_M u32 8 = is_cpu ? 4 : 8      // rows a lane
 //! spec     7 REG_N u32 4      // columns a lane
 //! spec     8 PAD u32 1        // words between rows of shared memory
 //! spec     0 WG_SIZE u32 128 = TILE_M / REG_M * (TILE_N / REG_N)

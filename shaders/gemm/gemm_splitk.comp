@@ -19,10 +19,10 @@
 //! bind     5 c     out  T[m, n]
 //! scratch  6 part  f32[SPLIT, m, n]
 //! push     m:u32 n:u32 k:u32 alpha:f32 beta:f32
-//! spec     3 TILE_M u32 64
-//! spec     4 TILE_N u32 64
+//! spec     3 TILE_M u32 64 = is_cpu ? 32 : 64   // rows a workgroup
+//! spec     4 TILE_N u32 64 = is_cpu ? 32 : 64   // columns a workgroup
 //! spec     5 TILE_K u32 16
-//! spec     6 REG_M u32 8      // rows a lane
+//! spec     6 REG_M u32 8 = is_cpu ? 4 : 8   // rows a lane
 //! spec     7 REG_N u32 4      // columns a lane
 //! spec     8 STAGES u32 1     // shared buffers, 1 or 2
 //! spec     9 PAD u32 1        // vec4 between rows of shared memory

@@ -22,7 +22,7 @@
 //! push     n:u32 k:u32
 //! when     m <= 8 : serves one to eight vectors
 //! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64   // a power of two
-//! spec     3 W_ROWS u32 4 = is_cpu ? (m <= 2 ? 8 : 4) : (m <= 4 ? 4 : 2)   // rows of W a workgroup
+//! spec     3 W_ROWS u32 4 = is_cpu ? 8 : (m <= 4 ? 4 : 2)   // rows of W a workgroup
 //! spec     12 VEC u32 1 = k % 4 == 0 ? 4 : 1   // elements a load
 //! spec     17 EPILOGUE u32 0
 //! spec     32 M u32 1 = m
@@ -31,6 +31,7 @@
 //! tuning   rows1   W_ROWS=1
 //! tuning   rows2   W_ROWS=2
 //! tuning   rows4   W_ROWS=4
+//! tuning   rows16  W_ROWS=16
 //! tuning   wg128   WG_SIZE=128 W_ROWS=2
 //! variant  f32  T=f32
 //! variant  f16  T=f16

@@ -11,21 +11,18 @@
 // time. For softmax the running maximum m and sum l are the lane's own; the outputs are
 // rescaled while the tile's values are added to them. Other weights need no statistics.
 //
-// Keys and values come in chunks of FLASH_CHUNK elements, by one of two ways:
-//
-//   plain           every lane reads the same vec4: one broadcast, if the driver sees it
-//   FLASH_SHUFFLE   lane l of each SUBGROUP lanes reads a pair of the row, and the lanes
-//                   hand them round: SUBGROUP * 2 elements a chunk
-//
-// The second looks dearer and is 3 times faster on a driver that checks the bounds of each
-// element it reads: a row is then checked once, by all lanes together.
+// Keys and values come in chunks of 2 * SUBGROUP elements: lane l of each SUBGROUP lanes
+// reads a pair of them, and the lanes hand them round by shuffles. A plain read of the same
+// element by all lanes looks cheaper and is 3 times slower on a driver that checks the
+// bounds of each element it reads: here a chunk is checked once, by all lanes together.
 //
 // The kernel declares, before including this file:
 //   constants   HEAD_DIM V_DIM ROWS KEYS, those of lib/score.glsl, ROLL (see below), and
-//               for FLASH_SHUFFLE SUBGROUP: a power of two, at most the subgroup's size
+//               SUBGROUP: a power of two, at most the subgroup's size; the workgroup is a
+//               multiple of it
 //   functions   vec4 flash_q(uint row, uint c)     elements 4c..4c+3; 0 past the row's end
-//               FLASH_CHUNK_T flash_k(uint key, uint c)   vec4: elements 4c..4c+3, or
-//               FLASH_CHUNK_T flash_v(uint key, uint c)   vec2: elements 2c and 2c+1
+//               vec2 flash_k2(uint key, uint c)    elements 2c and 2c+1; anything past it
+//               vec2 flash_v2(uint key, uint c)
 //               float flash_key_scale(uint key)    factor on the scores of a key
 //               float flash_row_scale(uint row, float norm2)   factor on the scores of
 //                                                  a row, norm2 = |q|^2
@@ -38,43 +35,17 @@
 #ifndef VKZ_FLASH_GLSL
 #define VKZ_FLASH_GLSL
 
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+
 #include "lib/score.glsl"
 
-#ifdef FLASH_SHUFFLE
 const uint FLASH_CHUNK = 2u * SUBGROUP;
 
-FLASH_CHUNK_T flash_chunk_k_(const uint key, const uint c)
-{
-    return flash_k(key, c * SUBGROUP + gl_SubgroupInvocationID % SUBGROUP);
-}
-
-FLASH_CHUNK_T flash_chunk_v_(const uint key, const uint c)
-{
-    return flash_v(key, c * SUBGROUP + gl_SubgroupInvocationID % SUBGROUP);
-}
-
-float flash_element_(const FLASH_CHUNK_T chunk, const uint i)
+float flash_element_(const vec2 chunk, const uint i)
 {
     return subgroupShuffle((i & 1u) == 0u ? chunk.x : chunk.y, i >> 1);
 }
-#else
-const uint FLASH_CHUNK = 4u;
-
-FLASH_CHUNK_T flash_chunk_k_(const uint key, const uint c)
-{
-    return flash_k(key, c);
-}
-
-FLASH_CHUNK_T flash_chunk_v_(const uint key, const uint c)
-{
-    return flash_v(key, c);
-}
-
-float flash_element_(const FLASH_CHUNK_T chunk, const uint i)
-{
-    return chunk[i];
-}
-#endif
 
 const bool FLASH_MAX = WEIGHT == WEIGHT_SOFTMAX;
 const bool FLASH_SUM = WEIGHT == WEIGHT_SOFTMAX || WEIGHT == WEIGHT_SOFTPLUS;
@@ -144,6 +115,7 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
                 const int p_high)
 {
     const int delta = s.kv_len - s.q_len;
+    const uint lane = gl_SubgroupInvocationID % SUBGROUP;
     int p[ROWS];
     int segment[ROWS];
     float row_scale[ROWS];
@@ -189,9 +161,9 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
             w[i] = 0.0;
         }
         [[unroll]] for (uint c = 0; c < FLASH_D_CHUNKS; c++) {
-            FLASH_CHUNK_T k[KEYS];
+            vec2 k[KEYS];
             [[unroll]] for (uint j = 0; j < KEYS; j++) {
-                k[j] = flash_chunk_k_(key[j], c);
+                k[j] = flash_k2(key[j], c * SUBGROUP + lane);
             }
             [[unroll]] for (uint i = 0; i < FLASH_CHUNK; i++) {
                 const uint e = c * FLASH_CHUNK + i;
@@ -257,9 +229,9 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
 
         // Outputs.
         [[unroll]] for (uint c = 0; c < FLASH_V_CHUNKS; c++) {
-            FLASH_CHUNK_T v[KEYS];
+            vec2 v[KEYS];
             [[unroll]] for (uint j = 0; j < KEYS; j++) {
-                v[j] = flash_chunk_v_(key[j], c);
+                v[j] = flash_v2(key[j], c * SUBGROUP + lane);
             }
             [[unroll]] for (uint i = 0; i < FLASH_CHUNK; i++) {
                 const uint e = c * FLASH_CHUNK + i;

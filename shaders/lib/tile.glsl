@@ -25,7 +25,8 @@
 // and may define
 //   TILE_V4                     what is staged and multiplied: vec4, or f16vec4 for packed
 //                               half arithmetic; the type of the blocks and shared arrays
-//   TILE_SLAB_SUMS              sums of one TILE_K are kept in TILE_V4, then added in ACC4
+//   TILE_SLAB_SUMS              only sums of one TILE_K are kept in TILE_V4; those are added
+//                               in float, whatever ACC4 is
 // The workgroup has TILE_M / REG_M * (TILE_N / REG_N) invocations. Rows and columns beyond
 // the edge are asked for too; anything may be returned there.
 #ifndef VKZ_TILE_GLSL
@@ -37,6 +38,11 @@
 
 #ifndef TILE_V4
 #define TILE_V4 vec4
+#endif
+#ifdef TILE_SLAB_SUMS
+#define TILE_SUM4 vec4
+#else
+#define TILE_SUM4 ACC4
 #endif
 
 const uint TILE_LANES_M = TILE_M / REG_M;
@@ -93,9 +99,9 @@ void vkz_tile(const uint lane, const uint row, const uint col, const uint q_begi
               const uint q_end)
 {
     const uint lm = lane / TILE_LANES_N, ln = lane % TILE_LANES_N;
-    ACC4 acc[REG_M * (REG_N / 4)];
+    TILE_SUM4 acc[REG_M * (REG_N / 4)];
     [[unroll]] for (uint i = 0; i < REG_M * (REG_N / 4); ++i) {
-        acc[i] = ACC4(0.0);
+        acc[i] = TILE_SUM4(0.0);
     }
     TILE_V4 next[TILE_MOVES][4];
     [[unroll]] for (uint i = 0; i < TILE_MOVES; ++i) {
@@ -123,23 +129,26 @@ void vkz_tile(const uint lane, const uint row, const uint col, const uint q_begi
 #else
 #define part acc
 #endif
-        [[unroll]] for (uint kk = 0; kk < TILE_K; ++kk) {
-            TILE_V4 a[REG_M / 4], b[REG_N / 4];
-            [[unroll]] for (uint i = 0; i < REG_M / 4; ++i) {
-                a[i] = tile_a[(stage * TILE_K + kk) * TILE_STRIDE_A + lm + i * TILE_LANES_M];
-            }
-            [[unroll]] for (uint j = 0; j < REG_N / 4; ++j) {
-                b[j] = tile_b[(stage * TILE_K + kk) * TILE_STRIDE_B + ln + j * TILE_LANES_N];
-            }
-            [[unroll]] for (uint i = 0; i < REG_M; ++i) {
+        [[dont_unroll]] for (uint g = 0; g < TILE_Q; ++g) {
+            [[unroll]] for (uint x = 0; x < 4; ++x) {
+                const uint kk = stage * TILE_K + 4 * g + x;
+                TILE_V4 a[REG_M / 4], b[REG_N / 4];
+                [[unroll]] for (uint i = 0; i < REG_M / 4; ++i) {
+                    a[i] = tile_a[kk * TILE_STRIDE_A + lm + i * TILE_LANES_M];
+                }
                 [[unroll]] for (uint j = 0; j < REG_N / 4; ++j) {
-                    part[i * (REG_N / 4) + j] += a[i / 4][i % 4] * b[j];
+                    b[j] = tile_b[kk * TILE_STRIDE_B + ln + j * TILE_LANES_N];
+                }
+                [[unroll]] for (uint i = 0; i < REG_M; ++i) {
+                    [[unroll]] for (uint j = 0; j < REG_N / 4; ++j) {
+                        part[i * (REG_N / 4) + j] += a[i / 4][i % 4] * b[j];
+                    }
                 }
             }
         }
 #ifdef TILE_SLAB_SUMS
         [[unroll]] for (uint i = 0; i < REG_M * (REG_N / 4); ++i) {
-            acc[i] += ACC4(part[i]);
+            acc[i] += TILE_SUM4(part[i]);
         }
 #else
 #undef part

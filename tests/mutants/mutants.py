@@ -1,0 +1,109 @@
+# SPDX-License-Identifier: MIT
+# Wrong kernels that the check must reject: single mistakes made in the real shaders.
+#
+# To add one: the shader tree's file, a piece of its text that is there exactly once
+# (differences in white space do not matter), and what stands there instead. The case is
+# the smallest on which the mistake shows on any device; one that cannot show is left out.
+"""The mutants."""
+
+from typing import NamedTuple
+
+
+class Mutant(NamedTuple):
+    """A kernel, a case, and the edits [(file under shaders/, text, replacement)]."""
+
+    name: str
+    kernel: str
+    case: str
+    edits: tuple
+    variant: str = "f32"
+    tuning: str = "default"
+    spec: str = ""
+    pass_: str = ""  # of a kernel with several, the one that is mutated
+
+
+GEMM = "gemm/io.glsl"
+NAIVE = "gemm/gemm_naive.comp"
+TILE = "lib/tile.glsl"
+ATTENTION = "attention/io.glsl"
+SCORE = "lib/score.glsl"
+FLASH = "lib/flash.glsl"
+DECODE = "attention/attention_decode_splitkv.comp"
+
+ODD = "gemm@m=7,n=17,k=33"
+LANE = "attention@batch=1,heads=2,kv_heads=2,q_len=37,kv_len=67,head_dim=16,v_dim=16"
+SPLIT = ("attention_decode@batch=1,heads=1,kv_heads=1,q_len=1,kv_len=509,head_dim=16,"
+         "v_dim=16")
+
+MUTANTS = (
+    # --- gemm ---
+    Mutant("last step of k skipped", "gemm_naive", ODD,
+           ((NAIVE, "kk < pc.k;", "kk + 1 < pc.k;"),)),
+    Mutant("<= for < over k", "gemm_naive", ODD,
+           ((NAIVE, "kk < pc.k;", "kk <= pc.k;"),)),
+    Mutant("sum begins above zero", "gemm_naive", ODD,
+           ((NAIVE, "float sum = 0.0;", "float sum = 0.01;"),)),
+    Mutant("indices of a swapped", "gemm_naive", ODD,
+           ((GEMM, "r * pc.k + kk", "kk * pc.m + r"),)),
+    Mutant("stride of c is m", "gemm_naive", ODD,
+           ((GEMM, "c[base_c() + row * pc.n + col] =", "c[base_c() + row * pc.m + col] ="),)),
+    Mutant("columns past the edge stored", "gemm_naive", ODD,
+           ((GEMM, "if (row < pc.m && col < pc.n) { c[base_c()",
+             "if (row < pc.m) { c[base_c()"),)),
+    Mutant("alpha ignored", "gemm_naive", ODD + ",alpha=0.5",
+           ((GEMM, "pc.alpha * sum", "sum"),)),
+    Mutant("c0 added after the scale", "gemm_naive", ODD + ",EPILOGUE=scale_row,beta=-2",
+           ((GEMM, "pc.beta * vkz_load(c0[i])", "pc.beta * vkz_load(c0[i]) / scale[row]"),)),
+    Mutant("activation before the bias", "gemm_naive", ODD + ",EPILOGUE=bias_relu",
+           ((GEMM, "v += bias[col];", "v = vkz_relu(v) + bias[col];"),)),
+    Mutant("barrier before the tile is read dropped", "gemm_tile", "gemm@m=64,n=64,k=64",
+           ((TILE, "barrier(); if (q + TILE_Q < q_end)", "if (q + TILE_Q < q_end)"),)),
+    Mutant("last tile not fetched", "gemm_tile", "gemm@m=64,n=64,k=64",
+           ((TILE, "if (q + TILE_Q < q_end)", "if (q + 2 * TILE_Q < q_end)"),)),
+    Mutant("tail of k not masked", "gemm_tile", "gemm@m=17,n=17,k=33",
+           ((GEMM, "row + i < pc.m ? inside_or_zero(block[i], 4 * q, pc.k) : vec4(0.0)",
+             "block[i]"),
+            (GEMM, "4 * q + x < pc.k ? inside_or_zero(block[x], col, pc.n) : vec4(0.0)",
+             "block[x]"))),
+    Mutant("rows of a lane taken from another's block", "gemm_tile", "gemm@m=64,n=64,k=64",
+           ((TILE, "lm + i * TILE_LANES_M];", "lm * (REG_M / 4) + i];"),), tuning="reg8"),
+    Mutant("one split of k forgotten", "gemm_splitk", "gemm@m=33,n=17,k=256",
+           (("gemm/gemm_splitk.comp", "split < SPLIT; ++split", "split + 1 < SPLIT; ++split"),),
+           tuning="split2", pass_="reduce"),
+    # --- attention ---
+    Mutant("maximum not subtracted", "attention_naive", LANE + ",tau=12",
+           (("attention/attention_naive.comp", "m = reduce(m, true);",
+             "m = 0.0 * reduce(m, true);"),), pass_="softmax"),
+    Mutant("scale halved", "attention_naive", LANE,
+           ((ATTENTION, ": pc.tau * SCORE_UNIT", ": 0.5 * pc.tau * SCORE_UNIT"),),
+           pass_="scores"),
+    Mutant("causal mask off by one", "attention_lane", LANE + ",MASK=causal",
+           ((SCORE, "case MASK_CAUSAL: return key <= p;", "case MASK_CAUSAL: return key < p;"),)),
+    Mutant("window one too short", "attention_lane", LANE + ",MASK=window,wl=5,wr=3",
+           ((SCORE, "key >= p - s.wl", "key > p - s.wl"),)),
+    Mutant("kv heads dealt round", "attention_lane",
+           LANE.replace("heads=2,", "heads=4,", 1),
+           ((ATTENTION, "head / (pc.heads / pc.kv_heads)", "head % pc.kv_heads"),)),
+    Mutant("sink forgotten", "attention_lane", LANE + ",SINK=learned",
+           ((ATTENTION, "sum = l * vkz_exp2_accurate(m - top) + vkz_exp2_accurate(x - top);",
+             "sum = l * vkz_exp2_accurate(m - top);"),)),
+    Mutant("lse without the maximum", "attention_lane", LANE + ",LSE=on",
+           ((ATTENTION, "(top + vkz_log2(sum)) * VKZ_LN2", "vkz_log2(sum) * VKZ_LN2"),)),
+    Mutant("soft cap left out", "attention_lane", LANE + ",CAP=on,cap=5,fill.q=heavy",
+           ((SCORE, "s.cap * vkz_tanh(x / s.cap)", "x"),)),
+    Mutant("ALiBi slope of the head before", "attention_lane", LANE + ",BIAS=alibi",
+           ((SCORE, "slope0 * float(head + 1u)", "slope0 * float(head)"),)),
+    Mutant("sum not rescaled", "attention_lane", LANE,
+           ((FLASH, "fma(flash_l[r], rescale[r], sum)", "flash_l[r] + sum"),)),
+    Mutant("keys past the end counted", "attention_lane", LANE,
+           ((FLASH, "j0 + int(j) < range.y &&", ""),)),
+    Mutant("barrier after staging dropped", "attention_tile", LANE,
+           (("lib/flash_tile.glsl", "flash_stage_slice_(s, row0, uint(j0), c0); barrier();",
+             "flash_stage_slice_(s, row0, uint(j0), c0);"),)),
+    Mutant("one share of the keys not combined", "attention_decode_splitkv", SPLIT,
+           ((DECODE, "i < splits; i++) { const uint at",
+             "i + 1 < splits; i++) { const uint at"),), spec="SPLIT=4", pass_="combine"),
+    Mutant("last share goes past the keys", "attention_decode_splitkv", SPLIT,
+           ((DECODE, "keys.y = min(keys.y, keys.x + share);", "keys.y = keys.x + share;"),),
+           spec="SPLIT=4", pass_="partial"),
+)
