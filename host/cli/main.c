@@ -134,6 +134,7 @@ static const struct option options_table[] = {
     OPTION("--tuning", OPTION_TEXT, tuning, RUNS),
     OPTION("--spec", OPTION_TEXT, spec, RUNS),
     OPTION("--out", OPTION_TEXT, out, RUNS " peak"),
+    OPTION("-o", OPTION_TEXT, out, RUNS " peak"),
     OPTION("--resume", OPTION_TEXT, resume, RUNS),
     OPTION("--cache", OPTION_TEXT, cache_folder, DEVICES),
     OPTION("--spirv", OPTION_TEXT, spirv, RUNS " worker"),

@@ -3,6 +3,7 @@
 // A machine without a loader or driver gets a sentence saying what to install.
 #define _GNU_SOURCE
 #include <ctype.h>
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,14 +107,22 @@ static const char no_driver[] =
     "no Vulkan driver found: install the GPU vendor's driver, or mesa-vulkan-drivers, "
     "which also brings a driver that runs on the CPU";
 
-static bool instance_extension(const char *name)
+// The loader's entry points that need no instance.
+struct loader {
+    PFN_vkGetInstanceProcAddr get;
+    PFN_vkEnumerateInstanceVersion version; // NULL in Vulkan 1.0
+    PFN_vkEnumerateInstanceExtensionProperties extensions;
+    PFN_vkCreateInstance create;
+};
+
+static bool instance_extension(const struct loader *loader, const char *name)
 {
     uint32_t count = 0;
-    if (vkEnumerateInstanceExtensionProperties(NULL, &count, NULL) < 0)
+    if (loader->extensions(NULL, &count, NULL) < 0)
         return false;
     VkExtensionProperties *list = calloc(count + 1u, sizeof *list);
     bool found = false;
-    if (list && vkEnumerateInstanceExtensionProperties(NULL, &count, list) >= 0)
+    if (list && loader->extensions(NULL, &count, list) >= 0)
         for (uint32_t i = 0; i < count; i++)
             found |= !strcmp(list[i].extensionName, name);
     free(list);
@@ -145,33 +154,50 @@ fail:
     return status;
 }
 
-static enum vkz_status loader_open(struct vkz_error *err)
+// Never closed: drivers leave threads behind, and opening it again costs nothing.
+static enum vkz_status loader_open(struct loader *out, struct vkz_error *err)
 {
-    if (vkGetInstanceProcAddr)
-        return VKZ_OK;
-    if (volkInitialize() != VK_SUCCESS)
+    void *library = dlopen("libvulkan.so.1", RTLD_NOW | RTLD_LOCAL);
+    if (!library)
+        library = dlopen("libvulkan.so", RTLD_NOW | RTLD_LOCAL);
+    const union {
+        void *object;
+        PFN_vkGetInstanceProcAddr call;
+    } get = {library ? dlsym(library, "vkGetInstanceProcAddr") : NULL};
+    if (!get.object)
         return vkz_error_set(
             err, VKZ_NO_DEVICE,
             "no Vulkan loader found (libvulkan.so.1): install libvulkan1 "
             "and a driver such as mesa-vulkan-drivers or the GPU vendor's");
+#define GLOBAL(name) (PFN_##name)get.call(NULL, #name)
+    *out = (struct loader){
+        .get = get.call,
+        .version = GLOBAL(vkEnumerateInstanceVersion),
+        .extensions = GLOBAL(vkEnumerateInstanceExtensionProperties),
+        .create = GLOBAL(vkCreateInstance),
+    };
+#undef GLOBAL
+    uint32_t version = 0;
+    if (!out->version || out->version(&version) < 0 || version < VK_API_VERSION_1_1 ||
+        !out->extensions || !out->create)
+        return vkz_error_set(
+            err, VKZ_NO_DEVICE,
+            "the Vulkan loader is older than 1.1: install a newer libvulkan1");
     return VKZ_OK;
 }
 
 enum vkz_status vkz_instance_create(struct vkz_instance **out, struct vkz_error *err)
 {
     *out = NULL;
-    enum vkz_status status = loader_open(err);
+    struct loader loader = {0};
+    enum vkz_status status = loader_open(&loader, err);
     if (status != VKZ_OK)
         return status;
-    if (volkGetInstanceVersion() < VK_API_VERSION_1_1)
-        return vkz_error_set(
-            err, VKZ_NO_DEVICE,
-            "the Vulkan loader is older than 1.1: install a newer libvulkan1");
 
     struct vkz_instance *instance = calloc(1, sizeof *instance);
     if (!instance)
         return vkz_error_set(err, VKZ_FAILED, "out of memory for the Vulkan instance");
-    const bool portability = instance_extension("VK_KHR_portability_enumeration");
+    const bool portability = instance_extension(&loader, "VK_KHR_portability_enumeration");
     const VkApplicationInfo application = {
         .sType = VK_STRUCTURE_TYPE_APPLICATION_INFO,
         .pApplicationName = "vkzoo",
@@ -187,7 +213,7 @@ enum vkz_status vkz_instance_create(struct vkz_instance **out, struct vkz_error 
         .ppEnabledExtensionNames =
             (const char *const[]){"VK_KHR_portability_enumeration"},
     };
-    const VkResult result = vkCreateInstance(&info, NULL, &instance->handle);
+    const VkResult result = loader.create(&info, NULL, &instance->handle);
     if (result == VK_ERROR_INCOMPATIBLE_DRIVER) {
         status = vkz_error_set(err, VKZ_NO_DEVICE, "%s", no_driver);
         goto fail;
@@ -200,8 +226,7 @@ enum vkz_status vkz_instance_create(struct vkz_instance **out, struct vkz_error 
         goto fail;
     }
     VK(result);
-    status =
-        vkz_load_instance(&instance->vk, vkGetInstanceProcAddr, instance->handle, err);
+    status = vkz_load_instance(&instance->vk, loader.get, instance->handle, err);
     if (status == VKZ_OK)
         status = devices_enumerate(instance, err);
     if (status != VKZ_OK)

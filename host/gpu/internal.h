@@ -4,7 +4,8 @@
 #ifndef VKZ_GPU_INTERNAL_H
 #define VKZ_GPU_INTERNAL_H
 
-#include <volk.h>
+#define VK_NO_PROTOTYPES
+#include <vulkan/vulkan.h>
 
 #include "gpu/gpu.h"
 
@@ -23,8 +24,8 @@ enum vkz_status vkz_vk_error(struct vkz_error *err, VkResult result, const char 
                              const char *file, int line);
 const char *vkz_vk_result_name(VkResult result);
 
-// Entry points are kept in each object, not in volk's global table, so that devices of
-// several instances (ours, and those of a program that embeds us) live side by side.
+// Entry points are kept in each object, not in a global table, so that devices of several
+// instances (ours, and those of a program that embeds us) live side by side.
 #define VKZ_INSTANCE_FUNCTIONS(X)                                                        \
     X(vkDestroyInstance)                                                                 \
     X(vkEnumeratePhysicalDevices)                                                        \

@@ -7,9 +7,14 @@
 //   stage_q [ROWS][d]   stage_kv [KEYS][d or dv]      f16, zeros past the ends
 //   S = q k^T  ->  sums [ROWS][KEYS] f32  ->  weights [ROWS][KEYS] f16  ->  o += P v
 //
-// o stays in accumulators. A matrix cannot be scaled by rows, so for softmax the maximum
-// that weights refer to is kept while the true one is at most 2^8 above it, and only then
-// the accumulators go through shared memory to be rescaled.
+// o stays in accumulators. Weights of a row are kept in units of 2^m, m near the largest of
+// its exponents so far, because f16 holds neither the exponentials of large scores nor the
+// sigmoids of small ones. A matrix cannot be scaled by rows: m stays while the true maximum
+// is at most KEEP above it, and only then the accumulators go through shared memory to be
+// rescaled.
+//
+// With ROLL = 1 o lives in shared memory instead and loops over matrices stay loops: a CPU
+// driver writes out every matrix operation in full and would compile for many seconds.
 //
 // The includer defines ATTENTION_WEIGHT to the number of a WEIGHT_ constant of
 // lib/score.glsl: softmax or sigmoid.
@@ -20,6 +25,7 @@ layout(local_size_x = 128, local_size_x_id = 0) in;
 
 layout(constant_id = 3) const uint WARPS = 4;
 layout(constant_id = 4) const uint KEYS = 32;
+layout(constant_id = 7) const uint ROLL = 0;
 layout(constant_id = 34) const uint CM_M = 16;
 layout(constant_id = 35) const uint CM_N = 16;
 layout(constant_id = 36) const uint CM_K = 16;
@@ -32,16 +38,15 @@ const uint V_PITCH = (V_STEPS * CM_N + 3u) / 4u + 2u;
 const uint KV_PITCH = D_PITCH > V_PITCH ? D_PITCH : V_PITCH;
 const uint S_PITCH = (KEYS > CM_N ? KEYS : CM_N) + 4u;
 const uint P_PITCH = KEYS + 8u;
+const uint O_PITCH = V_STEPS * CM_N;
 
-// Weights of a sigmoid are of the order of 1 / kv_len, too small for f16 where the sequence
-// is long; a power of two is taken out again at the end.
-const float WEIGHT_UNIT = WEIGHT == WEIGHT_SIGMOID ? 1024.0 : 1.0;
-const float KEEP = 8.0; // weights up to 2^KEEP before the maximum is renewed
+const float KEEP = 8.0; // weights up to 2^KEEP before the unit they are in is renewed
 
 shared f16vec4 stage_q[ROWS * D_PITCH];
 shared f16vec4 stage_kv[KEYS * KV_PITCH];
 shared float sums[ROWS * S_PITCH];
 shared float16_t weights[ROWS * P_PITCH];
+shared float outs[ROLL != 0u ? ROWS * O_PITCH : 1u];
 shared float row_m[ROWS];
 shared float row_l[ROWS];
 shared float row_rescale[ROWS];
@@ -71,8 +76,7 @@ void stage_keys(const int j0)
     }
 }
 
-// Values that are not finite are left out where some row does not see them: see
-// add_odd_values.
+// Values that are not finite are left out where some row may not see them: see odd_values.
 void stage_values(const int j0, const bool whole)
 {
     const uint width = KV_PITCH;
@@ -90,6 +94,37 @@ void stage_values(const int j0, const bool whole)
         }
         stage_kv[i] = f16vec4(x);
     }
+}
+
+// x + the weights of the subgroup's rows times matrix column n of the values, for the keys
+// of step c.
+MatC add_values(const uint warp, const uint n, const uint c, const MatC x)
+{
+    MatA a;
+    MatB b;
+    coopMatLoad(a, weights, warp * CM_M * P_PITCH + c * CM_K, P_PITCH,
+                gl_CooperativeMatrixLayoutRowMajor);
+    coopMatLoad(b, stage_kv, c * CM_K * KV_PITCH + n * (CM_N / 4u), KV_PITCH,
+                gl_CooperativeMatrixLayoutRowMajor);
+    return coopMatMulAdd(a, b, x);
+}
+
+// What the values that are not finite add to one output: nothing where they are hidden.
+float odd_values(const score_map s, const uint r, const uint row, const uint column,
+                 const int j0, const int j_end)
+{
+    const int p = int(row) + s.kv_len - s.q_len;
+    const int segment = MASK == MASK_DOC ? score_segment_load(uint(max(p, 0))) : 0;
+    float x = 0.0;
+    for (int j = j0; j < min(j0 + int(KEYS), j_end); j++) {
+        if (column < V_DIM && score_visible(s, p, j, segment)) {
+            const float y = io_v_element(uint(j), column);
+            if (not_finite(vec4(y))) {
+                x = fma(float(weights[r * P_PITCH + uint(j - j0)]), y, x);
+            }
+        }
+    }
+    return x;
 }
 
 void main()
@@ -123,9 +158,15 @@ void main()
         rescale_flag = 0u;
         odd_flag = 0u;
     }
-    MatC out_[V_STEPS];
-    [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
-        out_[n] = MatC(0.0);
+    MatC out_[ROLL != 0u ? 1u : V_STEPS];
+    if (ROLL != 0u) {
+        for (uint i = lane; i < ROWS * O_PITCH; i += gl_WorkGroupSize.x) {
+            outs[i] = 0.0;
+        }
+    } else {
+        [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
+            out_[n] = MatC(0.0);
+        }
     }
 
     const ivec2 range = score_key_range(s, p_low, p_high);
@@ -135,14 +176,15 @@ void main()
         stage_keys(j0);
         barrier();
         if (works) {
-            [[unroll]] for (uint n = 0; n < KEYS / CM_N; n++) {
+            [[dont_unroll]] for (uint n = 0; n < KEYS / CM_N; n++) {
                 MatC x = MatC(0.0);
-                for (uint c = 0; c < D_STEPS; c++) {
+                [[dont_unroll]] for (uint c = 0; c < D_STEPS; c++) {
                     MatA a;
                     MatB b;
-                    coopMatLoad(a, stage_q, warp * CM_M * D_PITCH + c * (CM_K / 4u), D_PITCH,
+                    const uint at = c * (CM_K / 4u);
+                    coopMatLoad(a, stage_q, warp * CM_M * D_PITCH + at, D_PITCH,
                                 gl_CooperativeMatrixLayoutRowMajor);
-                    coopMatLoad(b, stage_kv, n * CM_N * KV_PITCH + c * (CM_K / 4u), KV_PITCH,
+                    coopMatLoad(b, stage_kv, n * CM_N * KV_PITCH + at, KV_PITCH,
                                 gl_CooperativeMatrixLayoutColumnMajor);
                     x = coopMatMulAdd(a, b, x);
                 }
@@ -170,26 +212,28 @@ void main()
                                             score_visible(s, p, int(key), segment));
                 // Below every score: marks a pair that is not visible.
                 sums[r * S_PITCH + j] = seen ? x : -3.4e38;
-                top = max(top, seen ? x : SCORE_LOWEST);
+                // Of a sigmoid, 2^min(x, 0) is the order of magnitude.
+                const float y = WEIGHT == WEIGHT_SOFTMAX ? x : clamp(x, -100.0, 0.0);
+                top = max(top, seen ? y : SCORE_LOWEST);
             }
             float m = row_m[r];
             float rescale = 1.0;
-            if (WEIGHT == WEIGHT_SOFTMAX) {
-                if (top > m + KEEP) {
-                    rescale = vkz_exp2(m - top, EXP);
-                    m = top;
-                    if (row_l[r] != 0.0) {
-                        rescale_flag = 1u;
-                    }
+            if (top > m + KEEP) {
+                rescale = vkz_exp2(m - top, EXP);
+                m = top;
+                if (row_l[r] != 0.0) {
+                    rescale_flag = 1u;
                 }
-                row_m[r] = m;
-                row_rescale[r] = rescale;
             }
+            row_m[r] = m;
+            row_rescale[r] = rescale;
+            const float unit =
+                WEIGHT == WEIGHT_SOFTMAX ? 1.0 : vkz_exp2(-max(m, -100.0), EXP);
             float sum = 0.0;
             for (uint j = 0; j < KEYS; j++) {
                 const float x = sums[r * S_PITCH + j];
                 float w = WEIGHT == WEIGHT_SOFTMAX ? vkz_exp2(x - m, EXP)
-                                                   : score_weight(x) * WEIGHT_UNIT;
+                                                   : score_weight(x) * unit;
                 w = x < -3.2e38 ? 0.0 : w;
                 const float16_t rounded = float16_t(w);
                 weights[r * P_PITCH + j] = rounded;
@@ -200,59 +244,63 @@ void main()
         stage_values(j0, whole);
         barrier();
 
-        if (WEIGHT == WEIGHT_SOFTMAX && rescale_flag != 0u) {
-            [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
-                if (works) {
-                    coopMatStore(out_[n], sums, warp * CM_M * S_PITCH, S_PITCH,
-                                 gl_CooperativeMatrixLayoutRowMajor);
+        if (rescale_flag != 0u) {
+            if (ROLL != 0u) {
+                for (uint i = lane; i < ROWS * O_PITCH; i += gl_WorkGroupSize.x) {
+                    outs[i] *= row_rescale[i / O_PITCH];
                 }
                 barrier();
-                for (uint i = lane; i < ROWS * CM_N; i += gl_WorkGroupSize.x) {
-                    sums[i / CM_N * S_PITCH + i % CM_N] *= row_rescale[i / CM_N];
+            } else {
+                [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
+                    if (works) {
+                        coopMatStore(out_[n], sums, warp * CM_M * S_PITCH, S_PITCH,
+                                     gl_CooperativeMatrixLayoutRowMajor);
+                    }
+                    barrier();
+                    for (uint i = lane; i < ROWS * CM_N; i += gl_WorkGroupSize.x) {
+                        sums[i / CM_N * S_PITCH + i % CM_N] *= row_rescale[i / CM_N];
+                    }
+                    barrier();
+                    if (works) {
+                        coopMatLoad(out_[n], sums, warp * CM_M * S_PITCH, S_PITCH,
+                                    gl_CooperativeMatrixLayoutRowMajor);
+                    }
+                    barrier();
                 }
-                barrier();
-                if (works) {
-                    coopMatLoad(out_[n], sums, warp * CM_M * S_PITCH, S_PITCH,
-                                gl_CooperativeMatrixLayoutRowMajor);
-                }
-                barrier();
             }
         }
-        if (works) {
+        if (works && ROLL != 0u) {
+            [[dont_unroll]] for (uint n = 0; n < V_STEPS; n++) {
+                const uint at = warp * CM_M * O_PITCH + n * CM_N;
+                MatC x;
+                coopMatLoad(x, outs, at, O_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                [[dont_unroll]] for (uint c = 0; c < KEYS / CM_K; c++) {
+                    x = add_values(warp, n, c, x);
+                }
+                coopMatStore(x, outs, at, O_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+            }
+        } else if (works) {
             [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
-                for (uint c = 0; c < KEYS / CM_K; c++) {
-                    MatA a;
-                    MatB b;
-                    coopMatLoad(a, weights, warp * CM_M * P_PITCH + c * CM_K, P_PITCH,
-                                gl_CooperativeMatrixLayoutRowMajor);
-                    coopMatLoad(b, stage_kv, c * CM_K * KV_PITCH + n * (CM_N / 4u), KV_PITCH,
-                                gl_CooperativeMatrixLayoutRowMajor);
-                    out_[n] = coopMatMulAdd(a, b, out_[n]);
+                [[unroll]] for (uint c = 0; c < KEYS / CM_K; c++) {
+                    out_[n] = add_values(warp, n, c, out_[n]);
                 }
             }
         }
         // What stage_values left out, for the rows that see it. Rare, so it may be slow.
-        if (odd_flag != 0u) {
+        if (odd_flag != 0u && ROLL != 0u) {
+            barrier();
+            for (uint i = lane; i < ROWS * O_PITCH; i += gl_WorkGroupSize.x) {
+                const uint r = i / O_PITCH;
+                outs[i] += odd_values(s, r, min(begin + r, end - 1u), i % O_PITCH, j0, range.y);
+            }
+        } else if (odd_flag != 0u) {
             [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
                 barrier();
                 for (uint i = lane; i < ROWS * CM_N; i += gl_WorkGroupSize.x) {
                     const uint r = i / CM_N;
-                    const uint column = n * CM_N + i % CM_N;
-                    const int p = int(min(begin + r, uint(pc.q_len) - 1u)) + delta;
-                    int segment = 0;
-                    if (MASK == MASK_DOC) {
-                        segment = score_segment_load(uint(max(p, 0)));
-                    }
-                    float x = 0.0;
-                    for (int j = j0; j < min(j0 + int(KEYS), range.y); j++) {
-                        if (column < V_DIM && score_visible(s, p, j, segment)) {
-                            const float y = io_v_element(uint(j), column);
-                            if (not_finite(vec4(y))) {
-                                x = fma(float(weights[r * P_PITCH + uint(j - j0)]), y, x);
-                            }
-                        }
-                    }
-                    sums[r * S_PITCH + i % CM_N] = x;
+                    sums[r * S_PITCH + i % CM_N] =
+                        odd_values(s, r, min(begin + r, end - 1u), n * CM_N + i % CM_N, j0,
+                                   range.y);
                 }
                 barrier();
                 if (works) {
@@ -274,10 +322,22 @@ void main()
     for (uint r = lane; r < ROWS; r += gl_WorkGroupSize.x) {
         const bool mine = begin + r < end;
         const uint row = min(begin + r, uint(pc.q_len) - 1u);
-        row_rescale[r] = io_finish_row(s, row, mine, row_m[r], row_l[r]) / WEIGHT_UNIT;
+        const float unit = WEIGHT == WEIGHT_SOFTMAX ? 1.0 : vkz_exp2(row_m[r], EXP);
+        row_rescale[r] = io_finish_row(s, row, mine, row_m[r], row_l[r]) * unit;
+    }
+    barrier();
+    if (ROLL != 0u) {
+        for (uint i = lane; i < ROWS * O_PITCH; i += gl_WorkGroupSize.x) {
+            const uint r = i / O_PITCH;
+            const uint column = i % O_PITCH;
+            if (begin + r < end && column < V_DIM) {
+                io_store_element((io_q_row + begin + r) * V_DIM + column,
+                                 outs[i] * row_rescale[r]);
+            }
+        }
+        return;
     }
     [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
-        barrier();
         if (works) {
             coopMatStore(out_[n], sums, warp * CM_M * S_PITCH, S_PITCH,
                          gl_CooperativeMatrixLayoutRowMajor);
@@ -291,5 +351,6 @@ void main()
                                  sums[r * S_PITCH + i % CM_N] * row_rescale[r]);
             }
         }
+        barrier();
     }
 }

@@ -25,6 +25,7 @@
 //! spec     4 KEYS u32 32    // keys of a tile, a multiple of CM_N and CM_K
 //! spec     5 EXP u32 5 = is_cpu ? 5 : 0   // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
+//! spec     7 ROLL u32 0 = is_cpu   // 1: outputs in shared memory, loops stay loops
 //! spec     16 MASK u32 0
 //! spec     17 BIAS u32 0
 //! spec     32 HEAD_DIM u32 64 = head_dim
@@ -35,7 +36,7 @@
 //! let      q_pitch ceildiv(ceildiv(HEAD_DIM,CM_K)*CM_K,4)+2
 //! let      pitch max(q_pitch,ceildiv(ceildiv(V_DIM,CM_N)*CM_N,4)+2)
 //! let      tile_rows WARPS*CM_M
-//! shared   8*(tile_rows*q_pitch+KEYS*pitch)+tile_rows*(4*(max(KEYS,CM_N)+4)+2*(KEYS+8)+12)+12
+//! shared   8*(tile_rows*q_pitch+KEYS*pitch)+tile_rows*(4*(max(KEYS,CM_N)+4)+2*(KEYS+8)+12)+12+4*(ROLL!=0?tile_rows*ceildiv(V_DIM,CM_N)*CM_N:1)
 //! tuning   wide   KEYS=64
 //! tuning   narrow WARPS=2
 //! pass     main  groups ceildiv(q_len,WARPS*CM_M) heads batch

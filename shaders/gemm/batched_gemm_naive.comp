@@ -4,8 +4,8 @@
 //
 //   c_z = epilogue(alpha * op(a_z) op(b_z) + beta * c0_z), see the contract
 //
-// Why this one: it is gemm_naive for a batch, which is the third dimension of the grid; the
-// code is the same.
+// Why this one: it is gemm_naive for a batch, which is the third dimension of the grid;
+// the code is the same.
 //
 //! kernel   batched_gemm_naive
 //! op       batched_gemm/1

@@ -30,6 +30,7 @@
 //! tuning   rows16  TILE_ROWS=16
 //! tuning   rows32  TILE_ROWS=32
 //! tuning   rows4x2 TILE_ROWS=4 TILE_COLS=2
+//! tuning   row1    TILE_ROWS=1
 //! tuning   rows8   TILE_ROWS=8
 //! pass     main  groups ceildiv(n,4*WG_SIZE*TILE_COLS) ceildiv(m,TILE_ROWS)
 //! variant  f32  T=f32

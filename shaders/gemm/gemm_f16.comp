@@ -5,9 +5,9 @@
 //   c = epilogue(alpha * op(a) op(b) + beta * c0), see the contract
 //
 // Why this one: devices that multiply two halves in the time of a float, without matrix
-// units. TILE_K products are summed in half, and those sums in float: more exact than sums
-// in half throughout, and long k cannot overflow. It is no match for sums in float all
-// the same, which is why the variant's name says acc16.
+// units. TILE_K products are summed in half, and those sums in float: more exact than
+// sums in half throughout, and long k cannot overflow. It is no match for sums in float
+// all the same, which is why the variant's name says acc16.
 //
 //! kernel   gemm_f16
 //! op       gemm/1

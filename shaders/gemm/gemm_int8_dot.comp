@@ -8,8 +8,8 @@
 //   tile_b: [TILE_Q][TILE_N + PAD]                     lm + i LANES_M and the columns
 //                                                      ln + j LANES_N.
 //
-// Why this one: the integer dot product that most devices have, on tiles in shared memory.
-// Never the saturating form: k may be long.
+// Why this one: the integer dot product that most devices have, on tiles in shared
+// memory. Never the saturating form: k may be long.
 //
 //! kernel   gemm_int8_dot
 //! op       gemm_int8/1

@@ -22,6 +22,7 @@
 //! tuning   rows16  TILE_ROWS=16
 //! tuning   cols4   TILE_COLS=4
 //! tuning   square  TILE_ROWS=16 TILE_COLS=4
+//! tuning   tall    TILE_ROWS=32 TILE_COLS=4
 //! pass     main  groups ceildiv(n,WG_SIZE*TILE_COLS) ceildiv(m,TILE_ROWS)
 //! variant  i8  T=i8
 #version 460

@@ -125,7 +125,8 @@ vec4 load_part(const uint split, const uint row, const uint col)
 void main()
 {
     const uint col = 4 * gl_GlobalInvocationID.x;
-    for (uint row = gl_WorkGroupID.y; row < pc.m && col < pc.n; row += gl_NumWorkGroups.y) {
+    const uint step = gl_NumWorkGroups.y;
+    for (uint row = gl_WorkGroupID.y; row < pc.m && col < pc.n; row += step) {
         vec4 sum = load_part(0, row, col);
         for (uint split = 1; split < SPLIT; ++split) {
             sum += load_part(split, row, col);

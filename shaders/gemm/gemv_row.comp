@@ -128,7 +128,8 @@ void accumulate(const uint row, const uint lane)
 void main()
 {
     const uint lane = gl_LocalInvocationID.x;
-    for (uint row = gl_WorkGroupID.x * W_ROWS; row < pc.n; row += gl_NumWorkGroups.x * W_ROWS) {
+    const uint step = gl_NumWorkGroups.x * W_ROWS;
+    for (uint row = gl_WorkGroupID.x * W_ROWS; row < pc.n; row += step) {
         accumulate(row, lane);
         for (uint half_ = LANES / 2; half_ > 0; half_ /= 2) {
             barrier();

@@ -13,8 +13,8 @@
 //
 // Rows and columns beyond the edge are clamped to the last one: what is loaded there is
 // some number of the matrix and its sums are never stored. Only blocks may exceed k.
-// The includer defines GEMM_BATCHED for batched_gemm: workgroup z is the product's number;
-// and GEMM_SCALAR when it loads and stores single elements only.
+// The includer defines GEMM_BATCHED for batched_gemm, where workgroup z is the product's
+// number, and GEMM_SCALAR when it loads and stores single elements only.
 #ifndef VKZ_GEMM_IO_GLSL
 #define VKZ_GEMM_IO_GLSL
 

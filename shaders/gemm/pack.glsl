@@ -2,8 +2,9 @@
 //
 // Both passes of gemm_pack and batched_gemm_pack; their front matter is the includer's
 //
-// Pass pack: four rows (or columns) and four k at a time, the 4x4 block that is contiguous
-// in both layouts after a transposition in registers. Lanes run along the memory.
+// Pass pack: four rows (or columns) and four k at a time, the 4x4 block that is
+// contiguous in both layouts after a transposition in registers. Lanes run along the
+// memory.
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x = 4, local_size_x_id = 0) in;
@@ -12,12 +13,15 @@ layout(constant_id = 4) const uint TILE_COLS = 1;
 
 #include "gemm/io.glsl"
 
-const uint PACK_CHUNK = 32; // groups of four k that one workgroup packs of a column strip
+const uint PACK_CHUNK = 2; // groups of four k that a workgroup packs at a time
 
 uint groups_k() { return (pc.k + 3) / 4; }
 uint ceildiv(const uint x, const uint y) { return (x + y - 1) / y; }
 uint panel_columns() { return 4 * gl_WorkGroupSize.x * TILE_COLS; }
-uint base_pa() { return gl_WorkGroupID.z * ceildiv(pc.m, TILE_ROWS) * TILE_ROWS * groups_k(); }
+uint base_pa()
+{
+    return gl_WorkGroupID.z * ceildiv(pc.m, TILE_ROWS) * TILE_ROWS * groups_k();
+}
 #ifdef GEMM_BATCHED
 uint base_pb()
 {
@@ -45,24 +49,24 @@ void pack_a(const uint strip, const uint q)
     }
 }
 
-void pack_b(const uint strip, const uint q)
+// Strip `first` + `lane`, both in one panel: what all lanes share is computed once.
+void pack_b(const uint first, const uint lane, const uint q)
 {
     const uint width = gl_WorkGroupSize.x * TILE_COLS;
     vec4 block[4];
-    load_block_b(q, 4 * strip, block);
-    const uint to = base_pb() + (strip / width * 4 * groups_k() + 4 * q) * width
-                    + strip % width;
+    load_block_b(q, 4 * (first + lane), block);
+    const uint to = base_pb() + (first / width * 4 * groups_k() + 4 * q) * width
+                    + first % width + lane;
     [[unroll]] for (uint x = 0; x < 4; ++x) {
         pb[to + x * width] = block[x];
     }
 }
 
-// One workgroup takes a strip and all of k when k is contiguous, else as many strips as it
-// has lanes and a chunk of k.
+// One workgroup takes a strip and all of k when k is contiguous, else all strips and a
+// chunk of k: whole rows of memory either way.
 uint units(const uint strips, const bool along_k)
 {
-    return along_k ? strips
-                   : ceildiv(strips, gl_WorkGroupSize.x) * ceildiv(groups_k(), PACK_CHUNK);
+    return along_k ? strips : ceildiv(groups_k(), PACK_CHUNK);
 }
 
 void main()
@@ -79,12 +83,11 @@ void main()
                 pack_a(u, q);
             }
         } else {
-            const uint across = ceildiv(strips_a, lanes);
-            const uint strip = u % across * lanes + lane;
-            const uint first = u / across * PACK_CHUNK;
-            const uint end = min(first + PACK_CHUNK, groups_k());
-            for (uint q = first; q < end && strip < strips_a; ++q) {
-                pack_a(strip, q);
+            const uint end = min((u + 1) * PACK_CHUNK, groups_k());
+            for (uint q = u * PACK_CHUNK; q < end; ++q) {
+                for (uint strip = lane; strip < strips_a; strip += lanes) {
+                    pack_a(strip, q);
+                }
             }
         }
     }
@@ -96,15 +99,14 @@ void main()
     for (uint u = gl_WorkGroupID.x; u < units_b; u += gl_NumWorkGroups.x) {
         if (TRANS == TRANS_NT) {
             for (uint q = lane; q < groups_k(); q += lanes) {
-                pack_b(u, q);
+                pack_b(u, 0, q);
             }
         } else {
-            const uint across = ceildiv(strips_b, lanes);
-            const uint strip = u % across * lanes + lane;
-            const uint first = u / across * PACK_CHUNK;
-            const uint end = min(first + PACK_CHUNK, groups_k());
-            for (uint q = first; q < end && strip < strips_b; ++q) {
-                pack_b(strip, q);
+            const uint end = min((u + 1) * PACK_CHUNK, groups_k());
+            for (uint q = u * PACK_CHUNK; q < end; ++q) {
+                for (uint first = 0; first < strips_b; first += lanes) {
+                    pack_b(first, lane, q);
+                }
             }
         }
     }
@@ -130,9 +132,9 @@ vec4 load_b_panel(const uint kk, const uint j)
 
 void store_tile(const uint row, const uint j, const vec4 sum)
 {
+    const uint group = j * LANES + gl_LocalInvocationID.x;
     store_c4(gl_WorkGroupID.x * TILE_ROWS + row,
-             gl_WorkGroupID.y * panel_columns() + 4 * (j * LANES + gl_LocalInvocationID.x),
-             sum);
+             gl_WorkGroupID.y * panel_columns() + 4 * group, sum);
 }
 
 #include "lib/tile_lanes.glsl"

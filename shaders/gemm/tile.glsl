@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Body of gemm_tile, batched_gemm_tile and gemm_f16; their front matter is the includer's,
-// and TILE_V4 where tiles and products are not float
+// Body of gemm_tile, batched_gemm_tile and gemm_f16; their front matter is the
+// includer's, and TILE_V4 where tiles and products are not float
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x = 128, local_size_x_id = 0) in;
@@ -47,6 +47,6 @@ shared TILE_V4 tile_b[STAGES * TILE_K * (TILE_N / 4 + PAD)];
 
 void main()
 {
-    vkz_tile(gl_LocalInvocationID.x, gl_WorkGroupID.y * TILE_M, gl_WorkGroupID.x * TILE_N, 0,
-             (pc.k + 3) / 4);
+    vkz_tile(gl_LocalInvocationID.x, gl_WorkGroupID.y * TILE_M, gl_WorkGroupID.x * TILE_N,
+             0, (pc.k + 3) / 4);
 }

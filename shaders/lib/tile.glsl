@@ -2,14 +2,14 @@
 //
 // A workgroup's tile of a matrix product, staged through shared memory
 //
-//               TILE_N                shared A: [STAGES] [TILE_K] [TILE_M / 4 + PAD] vec4
-//            +-----------+            shared B: [STAGES] [TILE_K] [TILE_N / 4 + PAD] vec4
-//            | B  TILE_K |
-//            +-----------+      A lane owns REG_M / 4 x REG_N / 4 blocks of 4 x 4 sums,
-//   +---+    +-----------+      blocks of neighbouring lanes side by side: lane (lm, ln)
-//   | A |    |   sums    |      of LANES_M x LANES_N has the rows 4 (lm + i LANES_M) + 0..3
-//   |   |    |  TILE_M   |      and the columns 4 (ln + j LANES_N) + 0..3, so that every
-//   +---+    +-----------+      read is a vec4 and neighbours read neighbours.
+//            TILE_N            shared A: [STAGES] [TILE_K] [TILE_M / 4 + PAD] vec4
+//         +-----------+        shared B: [STAGES] [TILE_K] [TILE_N / 4 + PAD] vec4
+//         | B  TILE_K |
+//         +-----------+     A lane owns REG_M / 4 x REG_N / 4 blocks of 4 x 4 sums,
+//   +---+ +-----------+     blocks of neighbouring lanes side by side: lane (lm, ln) of
+//   | A | |   sums    |     LANES_M x LANES_N has the rows 4 (lm + i LANES_M) + 0..3 and
+//   |   | |  TILE_M   |     the columns 4 (ln + j LANES_N) + 0..3, so that every read is
+//   +---+ +-----------+     a vec4 and neighbours read neighbours.
 //
 // The includer defines, before it includes this:
 //   TILE_M, TILE_N, TILE_K      constants: multiples of REG_M, REG_N, 4
@@ -23,12 +23,12 @@
 //   load_block_b(q, col, out b) b[x] = B[4q+x, col .. col+3], the same
 //   store_c4(row, col, sum)     four sums
 // and may define
-//   TILE_V4                     what is staged and multiplied: vec4, or f16vec4 for packed
-//                               half arithmetic; the type of the blocks and shared arrays
-//   TILE_SLAB_SUMS              only sums of one TILE_K are kept in TILE_V4; those are added
-//                               in float, whatever ACC4 is
-// The workgroup has TILE_M / REG_M * (TILE_N / REG_N) invocations. Rows and columns beyond
-// the edge are asked for too; anything may be returned there.
+//   TILE_V4                     what is staged and multiplied: vec4, or f16vec4 for
+//                               packed half arithmetic; blocks and shared arrays too
+//   TILE_SLAB_SUMS              only sums of one TILE_K are kept in TILE_V4; those are
+//                               added in float, whatever ACC4 is
+// The workgroup has TILE_M / REG_M * (TILE_N / REG_N) invocations. Rows and columns
+// beyond the edge are asked for too; anything may be returned there.
 #ifndef VKZ_TILE_GLSL
 #define VKZ_TILE_GLSL
 
@@ -93,8 +93,8 @@ void vkz_tile_put_(const uint t, const uint stage, const TILE_V4 block[4])
     }
 }
 
-// Sums over the groups of four k in [q_begin, q_end), where q_end is the end of k or whole
-// TILE_K from q_begin. Every invocation of the workgroup calls this.
+// Sums over the groups of four k in [q_begin, q_end), where q_end is the end of k or
+// whole TILE_K from q_begin. Every invocation of the workgroup calls this.
 void vkz_tile(const uint lane, const uint row, const uint col, const uint q_begin,
               const uint q_end)
 {

@@ -23,10 +23,10 @@
 
 #extension GL_EXT_control_flow_attributes : require
 
-// Sums over k in [4 * q_begin, k_end) with k_end the end of the matrix or a multiple of 4.
+// Sums over k in [4 * q_begin, k_end); k_end is the end of the matrix or a multiple of 4.
 // Columns are col + 4 * stride * j for j < TILE_COLS.
-void vkz_tile_direct(const uint row, const uint col, const uint stride, const uint q_begin,
-                     const uint k_end)
+void vkz_tile_direct(const uint row, const uint col, const uint stride,
+                     const uint q_begin, const uint k_end)
 {
     vec4 acc[TILE_ROWS * TILE_COLS];
     [[unroll]] for (uint i = 0; i < TILE_ROWS * TILE_COLS; ++i) {

@@ -6,13 +6,13 @@
 //   A panel: [k / 4][TILE_ROWS] groups of four k: lane l reads row l of every LANES rows,
 //            then hands it to all lanes in turn
 //
-// A CPU driver reads an address that all lanes share with a bounds check for every element;
-// one load a lane and a broadcast cost a third of that. All of the workgroup must be in
-// one subgroup: LANES invocations, no more than the device's smallest subgroup.
+// A CPU driver reads an address that all lanes share with a bounds check for every
+// element; one load a lane and a broadcast cost a third of that. All of the workgroup
+// must be in one subgroup: LANES invocations, no more than the smallest subgroup.
 //
 // The includer defines, before it includes this:
 //   LANES                        constant: the workgroup's size
-//   TILE_ROWS, TILE_COLS         constants: rows, a multiple of LANES; groups of 4 columns
+//   TILE_ROWS, TILE_COLS         constants: rows, multiple of LANES; groups of 4 columns
 //   load_a_panel(q, row)         A[row of this tile, 4q .. 4q+3]           vec4
 //   load_b_panel(kk, j)          B[kk, this lane's columns of group j]      vec4
 //   store_tile(row, j, sum)      four sums of row `row` of this tile

@@ -2,8 +2,8 @@
 //
 // Four elements as one load of 32-bit words, whatever the storage type
 //
-//   W4                                 four elements of T: vec4, or uvec2 for 16-bit types
-//   vkz_load_w4(x)  vkz_store_w4(x)    W4 -> vec4, vec4 -> W4
+//   W4                               four elements of T: vec4, or uvec2 for 16-bit types
+//   vkz_load_w4(x)  vkz_store_w4(x)  W4 -> vec4, vec4 -> W4
 //
 // A second view of a buffer of T, for addresses that are multiples of four elements:
 //

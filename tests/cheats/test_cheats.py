@@ -44,6 +44,8 @@ class Cheats(cli_run.Case):
         self.assertEqual((status, value["status"]), (0, "ok"), output)
         # Other SPIR-V never passes for the kernel's own.
         self.assertEqual(value["spirv_sha256"], ["overridden"])
+        _, out, _ = self.expect(0, self.run_vkzoo("lint", "honest.jsonl"))
+        self.assertIn("ran SPIR-V given with --spirv", out)
 
     def test_cheats(self):
         caught = 0

@@ -82,6 +82,11 @@ class Case(unittest.TestCase):
         self.addCleanup(self.work.remove)
         self.run_vkzoo = self.work.run
 
+    def need_driver(self):
+        reason = no_driver()
+        if reason:
+            self.skipTest(reason)
+
     def expect(self, status, done):
         self.assertEqual(done[0], status, f"stdout: {done[1]}\nstderr: {done[2]}")
         return done
@@ -143,17 +148,18 @@ def end(child, signal_number=signal.SIGKILL):
     child.communicate()
 
 
-def need_driver():
-    """Ends the program with 77 where no Vulkan device is."""
+def no_driver():
+    """Why no Vulkan device is there, or None."""
     work = Work()
     status, _, errors = work.run("check", "empty@n=1", "--no-canary")
     work.remove()
-    if status == 77:
-        print("skipped: " + errors.strip())
-        sys.exit(77)
+    return errors.strip() if status == 77 else None
 
 
 def main(driver=True):
-    if driver:
-        need_driver()
+    """Runs a file's tests; ends with 77 when they need a device and there is none."""
+    reason = no_driver() if driver else None
+    if reason:
+        print("skipped: " + reason)
+        sys.exit(77)
     unittest.main(verbosity=2)

@@ -9,7 +9,7 @@ import signal
 
 import cli_run
 
-RUN = ("check", "copy", "--tag", "smoke,check", "--no-canary")
+RUN = ("check", "copy", "--tag", "smoke,check", "--no-canary", "--jobs", "1")
 CASES = 12
 
 MS_REMOUNT, MNT_DETACH = 32, 2

@@ -8,12 +8,13 @@ import time
 
 import cli_run
 
-RUN = ("check", "copy", "empty", "--tag", "smoke", "--no-canary", "--out", "r.jsonl")
+RUN = ("check", "copy", "empty", "--tag", "smoke", "--no-canary", "--jobs", "1", "--out",
+       "r.jsonl")
 CASES = ["empty@n=1", "empty@n=5", "copy@n=1", "copy@n=127", "copy@n=4096"]
 
 FAULTS = (
     ("kill", "crashed", "signal 9"),
-    ("hang", "timed out", "no answer for 2 s"),
+    ("hang", "timed out", "no answer for 5 s"),
     ("lost", "device lost", "VK_ERROR_DEVICE_LOST"),
 )
 
@@ -38,7 +39,7 @@ class Faults(cli_run.Case):
 
     def inject(self, fault, status, reason, number, order):
         _, out, errors = self.expect(99, self.run_vkzoo(
-            *RUN, "--timeout", "2", env={"VKZOO_FAULT": f"{fault}@{number}"}))
+            *RUN, "--timeout", "5", env={"VKZOO_FAULT": f"{fault}@{number}"}))
         # Each worker breaks at its own N-th job.
         broken = order[number - 1::number]
         lines = self.check_file({case: status for case in broken})

@@ -9,7 +9,7 @@ import time
 
 import cli_run
 
-RUN = ("check", "copy", "--tag", "smoke", "--no-canary", "--out", "r.jsonl")
+RUN = ("check", "copy", "--tag", "smoke", "--no-canary", "--jobs", "1", "--out", "r.jsonl")
 
 
 class Signals(cli_run.Case):

@@ -53,7 +53,7 @@ class SuiteFile(cli_run.Case):
         self.assertNotIn("triad", out)
 
     def test_good(self):
-        cli_run.need_driver()
+        self.need_driver()
         self.work.write("mine.suite", GOOD)
         self.expect(0, self.run_vkzoo("check", "mine.suite", "--tag", "mine", "--out",
                                       "mine.jsonl"))
