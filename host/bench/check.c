@@ -376,19 +376,30 @@ double vkz_check_accuracy(const struct vkz_check *check)
     return check->max_error > 0 ? INFINITY : 1;
 }
 
-// Root mean square of the case's first float input, as the scale outputs are held against.
+static int compare_doubles(const void *a, const void *b)
+{
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// Typical magnitude of the case's first float input, as the scale outputs are held against:
+// the median, which a few sentinels or spikes do not move.
 static double input_scale(const struct vkz_data *data)
 {
+    enum { LOOKED_AT = 4096 };
+    double magnitudes[LOOKED_AT];
     for (int i = 0; i < data->array_count; i++) {
         const struct vkz_array *a = &data->arrays[i];
+        int n = 0;
         if (!a->wide || !vkz_type_is_float(a->type))
             continue;
-        double sum = 0;
-        const int64_t n = a->count < 65536 ? a->count : 65536;
         const float *x = a->wide;
-        for (int64_t j = 0; j < n; j++)
-            sum += isfinite(x[j]) ? (double)x[j] * (double)x[j] : 0;
-        return sqrt(sum / (double)n);
+        for (int64_t j = 0; j < a->count && n < LOOKED_AT; j++) {
+            if (isfinite(x[j]))
+                magnitudes[n++] = fabs((double)x[j]);
+        }
+        qsort(magnitudes, (size_t)n, sizeof *magnitudes, compare_doubles);
+        return n ? magnitudes[n / 2] : 0;
     }
     return 0;
 }

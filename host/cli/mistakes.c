@@ -84,6 +84,23 @@ static enum vkz_status look_up(const struct vkz_options *o,
                          words[kind], wanted, names.text);
 }
 
+static enum vkz_status look_up_constants(const struct vkz_options *o,
+                                         const struct vkz_selection *selection,
+                                         const char *settings, struct vkz_error *err)
+{
+    enum vkz_status status = VKZ_OK;
+    for (const char *p = settings; *p && status == VKZ_OK; p += strcspn(p, " ,")) {
+        p += strspn(p, " ,");
+        char name[64] = "";
+        const size_t length = strcspn(p, "= ,");
+        if (length == 0)
+            continue;
+        memcpy(name, p, length < sizeof name ? length : sizeof name - 1);
+        status = look_up(o, selection, CONSTANT, name, err);
+    }
+    return status;
+}
+
 enum vkz_status vkz_selection_check_names(const struct vkz_options *options,
                                           const struct vkz_selection *selection,
                                           struct vkz_error *err)
@@ -99,14 +116,8 @@ enum vkz_status vkz_selection_check_names(const struct vkz_options *options,
     if (status == VKZ_OK && o->spec && !o->kernel)
         return vkz_error_set(err, VKZ_BAD_INPUT, "--spec sets constants of one kernel: name "
                              "it with --kernel");
-    for (const char *p = o->spec ? o->spec : ""; *p && status == VKZ_OK;) {
-        char name[64];
-        p += strspn(p, " ,");
-        snprintf(name, sizeof name, "%.*s", (int)strcspn(p, "= ,"), p);
-        p += strcspn(p, " ,");
-        if (name[0])
-            status = look_up(o, selection, CONSTANT, name, err);
-    }
+    if (status == VKZ_OK && o->spec)
+        status = look_up_constants(o, selection, o->spec, err);
     return status;
 }
 

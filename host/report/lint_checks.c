@@ -78,13 +78,19 @@ void vkz_lint_header_rules(struct vkz_lint *lint, const struct vkz_result_file *
 
 static void check_verified(const struct subject *s, unsigned marks)
 {
-    yyjson_val *hashes = vkz_json_array(s->value, "spirv_sha256");
+    yyjson_val *hashes = vkz_json_array(s->value, "spirv_sha256"), *hash;
+    size_t i, count;
     if (marks & VKZ_MARK_UNVERIFIED)
         find(s, VKZ_LINT_ERROR, "unverified", "has times without a passing check");
     if (vkz_json_text(s->value, "kernel")[0] && vkz_json_object(s->value, "work") &&
         yyjson_arr_size(hashes) == 0)
         find(s, VKZ_LINT_WARNING, "unverified",
              "no spirv_sha256: which kernel ran is unknown");
+    yyjson_arr_foreach(hashes, i, count, hash) {
+        if (yyjson_equals_str(hash, "overridden"))
+            find(s, VKZ_LINT_WARNING, "unverified",
+                 "ran SPIR-V given with --spirv, not the zoo's kernel");
+    }
     if (vkz_json_is(s->value, "status", "ok") &&
         !yyjson_is_true(yyjson_obj_get(vkz_json_object(s->value, "check"), "passed")))
         find(s, VKZ_LINT_ERROR, "unverified", "says ok without a passing check");

@@ -7,14 +7,15 @@
 //   stage_q [ROWS][d]   stage_kv [KEYS][d or dv]      f16, zeros past the ends
 //   S = q k^T  ->  sums [ROWS][KEYS] f32  ->  weights [ROWS][KEYS] f16  ->  o += P v
 //
-// o stays in accumulators. Weights of a row are kept in units of 2^m, m near the largest of
-// its exponents so far, because f16 holds neither the exponentials of large scores nor the
-// sigmoids of small ones. A matrix cannot be scaled by rows: m stays while the true maximum
-// is at most KEEP above it, and only then the accumulators go through shared memory to be
-// rescaled.
+// o stays in accumulators. Weights of a row are kept in units of 2^m, m near the largest
+// of its exponents so far, because f16 holds neither the exponentials of large scores nor
+// the sigmoids of small ones. A matrix cannot be scaled by rows: m stays while the true
+// maximum is at most KEEP above it, and only then the accumulators go through shared
+// memory to be rescaled.
 //
-// With ROLL = 1 o lives in shared memory instead and loops over matrices stay loops: a CPU
-// driver writes out every matrix operation in full and would compile for many seconds.
+// With ROLL = 1 o lives in shared memory instead and loops over matrices stay loops: a
+// CPU driver writes out every matrix operation in full and would compile for many
+// seconds.
 //
 // The includer defines ATTENTION_WEIGHT to the number of a WEIGHT_ constant of
 // lib/score.glsl: softmax or sigmoid.
@@ -76,7 +77,8 @@ void stage_keys(const int j0)
     }
 }
 
-// Values that are not finite are left out where some row may not see them: see odd_values.
+// Values that are not finite are left out where some row may not see them: see
+// odd_values.
 void stage_values(const int j0, const bool whole)
 {
     const uint width = KV_PITCH;
@@ -96,8 +98,8 @@ void stage_values(const int j0, const bool whole)
     }
 }
 
-// x + the weights of the subgroup's rows times matrix column n of the values, for the keys
-// of step c.
+// x + the weights of the subgroup's rows times matrix column n of the values, for the
+// keys of step c.
 MatC add_values(const uint warp, const uint n, const uint c, const MatC x)
 {
     MatA a;
@@ -291,7 +293,8 @@ void main()
             barrier();
             for (uint i = lane; i < ROWS * O_PITCH; i += gl_WorkGroupSize.x) {
                 const uint r = i / O_PITCH;
-                outs[i] += odd_values(s, r, min(begin + r, end - 1u), i % O_PITCH, j0, range.y);
+                outs[i] += odd_values(s, r, min(begin + r, end - 1u), i % O_PITCH, j0,
+                                      range.y);
             }
         } else if (odd_flag != 0u) {
             [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
@@ -299,8 +302,8 @@ void main()
                 for (uint i = lane; i < ROWS * CM_N; i += gl_WorkGroupSize.x) {
                     const uint r = i / CM_N;
                     sums[r * S_PITCH + i % CM_N] =
-                        odd_values(s, r, min(begin + r, end - 1u), n * CM_N + i % CM_N, j0,
-                                   range.y);
+                        odd_values(s, r, min(begin + r, end - 1u),
+                                   n * CM_N + i % CM_N, j0, range.y);
                 }
                 barrier();
                 if (works) {

@@ -94,7 +94,7 @@ vec4 io_widen4(const uvec2 x) { return vec4(unpackHalf2x16(x.x), unpackHalf2x16(
 vec2 io_widen2(const uint x) { return uintBitsToFloat(uvec2(x << 16, x & 0xffff0000u)); }
 vec4 io_widen4(const uvec2 x)
 {
-    return uintBitsToFloat(uvec4(x.x << 16, x.x & 0xffff0000u, x.y << 16, x.y & 0xffff0000u));
+    return vec4(io_widen2(x.x), io_widen2(x.y));
 }
 #endif
 
@@ -211,21 +211,21 @@ score_map io_score_map()
 
 // Elements 4c .. 4c+3 of a row of `width` elements; 0 past its end. `width` and c are
 // constants after unrolling, so the tests of the VEC = 1 form fold away.
-#define IO_LOAD4(name, name4, row, width, c)                                              \
-    if (VEC == 4) {                                                                       \
-        return io_widen4(name4[(row) * ((width) / 4u) + (c)]);                            \
-    }                                                                                     \
-    const uint at = (row) * (width) + 4u * (c);                                           \
-    vec4 x = vec4(vkz_load(name[at]), 0.0, 0.0, 0.0);                                     \
-    if (4u * (c) + 1u < (width)) {                                                        \
-        x.y = vkz_load(name[at + 1u]);                                                    \
-    }                                                                                     \
-    if (4u * (c) + 2u < (width)) {                                                        \
-        x.z = vkz_load(name[at + 2u]);                                                    \
-    }                                                                                     \
-    if (4u * (c) + 3u < (width)) {                                                        \
-        x.w = vkz_load(name[at + 3u]);                                                    \
-    }                                                                                     \
+#define IO_LOAD4(name, name4, row, width, c)                                            \
+    if (VEC == 4) {                                                                     \
+        return io_widen4(name4[(row) * ((width) / 4u) + (c)]);                          \
+    }                                                                                   \
+    const uint at = (row) * (width) + 4u * (c);                                         \
+    vec4 x = vec4(vkz_load(name[at]), 0.0, 0.0, 0.0);                                   \
+    if (4u * (c) + 1u < (width)) {                                                      \
+        x.y = vkz_load(name[at + 1u]);                                                  \
+    }                                                                                   \
+    if (4u * (c) + 2u < (width)) {                                                      \
+        x.z = vkz_load(name[at + 2u]);                                                  \
+    }                                                                                   \
+    if (4u * (c) + 3u < (width)) {                                                      \
+        x.w = vkz_load(name[at + 3u]);                                                  \
+    }                                                                                   \
     return x
 
 vec4 io_q(const uint row, const uint c)
@@ -244,14 +244,14 @@ vec4 io_v(const uint key, const uint c)
 }
 
 // Elements 2c and 2c+1 of a row, each lane another c; anything readable past its end.
-#define IO_LOAD2(name, name2, row, width, c)                                              \
-    if (VEC == 4) {                                                                       \
-        const uint at = (row) * ((width) / 2u) + min((c), (width) / 2u - 1u);             \
-        return io_widen2(name2[at]);                                                      \
-    }                                                                                     \
-    const uint e = 2u * (c);                                                              \
-    const uint at = (row) * (width);                                                      \
-    return vec2(vkz_load(name[at + min(e, (width) - 1u)]),                                \
+#define IO_LOAD2(name, name2, row, width, c)                                            \
+    if (VEC == 4) {                                                                     \
+        const uint at = (row) * ((width) / 2u) + min((c), (width) / 2u - 1u);           \
+        return io_widen2(name2[at]);                                                    \
+    }                                                                                   \
+    const uint e = 2u * (c);                                                            \
+    const uint at = (row) * (width);                                                    \
+    return vec2(vkz_load(name[at + min(e, (width) - 1u)]),                              \
                 vkz_load(name[at + min(e + 1u, (width) - 1u)]))
 
 vec2 io_k2(const uint key, const uint c)
@@ -293,7 +293,7 @@ void io_store_o(const uint row, const uint c, const vec4 x)
     }
 }
 
-// --- norms ------------------------------------------------------------------------------
+// --- norms ----------------------------------------------------------------------------
 
 // 1 / max(|x|, 1e-12) from |x|^2.
 float io_inverse_norm(const float norm2)
@@ -305,8 +305,8 @@ float io_inverse_norm(const float norm2)
 // --- the end of a row -----------------------------------------------------------------
 
 // Writes what the op keeps of a row's statistics and returns the factor that finishes its
-// outputs: m is the running maximum in base 2, l the sum of weights (both where the weight
-// function has them).
+// outputs: m is the running maximum in base 2, l the sum of weights (both where the
+// weight function has them).
 float io_finish_row(const score_map s, const uint row, const bool store, const float m,
                     const float l)
 {

@@ -10,8 +10,8 @@
 //
 // Drivers differ by three orders of magnitude in how fast, and by some ulp in how exact,
 // exp2 and log2 are. `kind` is a constant that the host sets: 0 the driver's own, 3, 4, 5
-// a polynomial of that degree on the fraction of x (minimax on [0, 1) among those that are
-// exact at 0: relative error 8.6e-5, 2.9e-6, 8.2e-8), the integer part goes into the
+// a polynomial of that degree on the fraction of x (minimax on [0, 1) among those that
+// are exact at 0: relative error 8.6e-5, 2.9e-6, 8.2e-8), the integer part goes into the
 // exponent. Exact at 0, because an online softmax multiplies by 2^0 once a tile.
 //
 // Comparisons are written so that a NaN fails them and takes the arithmetic path.

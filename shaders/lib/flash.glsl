@@ -12,9 +12,10 @@
 // rescaled while the tile's values are added to them. Other weights need no statistics.
 //
 // Keys and values come in chunks of 2 * SUBGROUP elements: lane l of each SUBGROUP lanes
-// reads a pair of them, and the lanes hand them round by shuffles. A plain read of the same
-// element by all lanes looks cheaper and is 3 times slower on a driver that checks the
-// bounds of each element it reads: here a chunk is checked once, by all lanes together.
+// reads a pair of them, and the lanes hand them round by shuffles. A plain read of the
+// same element by all lanes looks cheaper and is 3 times slower on a driver that checks
+// the bounds of each element it reads: here a chunk is checked once, by all lanes
+// together.
 //
 // The kernel declares, before including this file:
 //   constants   HEAD_DIM V_DIM ROWS KEYS, those of lib/score.glsl, ROLL (see below), and
@@ -29,9 +30,9 @@
 //               void flash_store(uint row, uint c, vec4 o)
 // and calls flash_lane() with row indices of its own (which need not be contiguous).
 //
-// ROLL = 1 leaves the loops that fill and empty the private arrays as loops: a driver that
-// keeps large arrays in memory anyway compiles several times faster so. On a GPU it would
-// force them out of registers: 0 there.
+// ROLL = 1 leaves the loops that fill and empty the private arrays as loops: a driver
+// that keeps large arrays in memory anyway compiles several times faster so. On a GPU it
+// would force them out of registers: 0 there.
 #ifndef VKZ_FLASH_GLSL
 #define VKZ_FLASH_GLSL
 
@@ -61,13 +62,13 @@ float flash_m[ROWS];            // running maximum (softmax)
 float flash_l[ROWS];            // sum of weights (softmax, softplus)
 float flash_factor[ROWS];       // what flash_store_rows multiplies by
 
-// Arrays sized by constants are not passed as parameters: a compiler was seen to lose what
-// a function wrote to them (glslang 15.2).
+// Arrays sized by constants are not passed as parameters: a compiler was seen to lose
+// what a function wrote to them (glslang 15.2).
 uint flash_row_[ROWS];
 float flash_norm2_[ROWS];
 
-// Four elements of each of the lane's queries into the registers, scaled, and what they add
-// to the squared norms.
+// Four elements of each of the lane's queries into the registers, scaled, and what they
+// add to the squared norms.
 void flash_load_q_(const score_map s, const uint c)
 {
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
@@ -218,7 +219,8 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
             float sum = 0.0;
             [[unroll]] for (uint j = 0; j < KEYS; j++) {
                 const uint at = r * KEYS + j;
-                const float y = FLASH_MAX ? vkz_exp2(w[at] - m, EXP) : score_weight(w[at]);
+                const float y =
+                    FLASH_MAX ? vkz_exp2(w[at] - m, EXP) : score_weight(w[at]);
                 w[at] = seen[at] ? y : 0.0;
                 sum += w[at];
             }

@@ -41,8 +41,8 @@ const uint FLASH_GROUPS = gl_WorkGroupSize.x / LANES;
 float flash_q_[ROWS * FLASH_D_STEPS * 4u];
 float flash_o_[ROWS * FLASH_V_STEPS * 4u];
 
-// Arrays sized by constants are not passed as parameters: a compiler was seen to lose what
-// a function wrote to them (glslang 15.2).
+// Arrays sized by constants are not passed as parameters: a compiler was seen to lose
+// what a function wrote to them (glslang 15.2).
 score_map flash_map[ROWS];  // score map of each row
 int flash_position[ROWS];   // its position among the keys
 uint flash_row_[ROWS];
@@ -169,7 +169,9 @@ void flash_keys(const uint first, const uint end, const ivec2 keys)
             const int at = j0 + int(j * FLASH_GROUPS + group);
             key[j] = uint(min(at, keys.y - 1));
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
-                seen[r * KEYS + j] = at < keys.y && score_visible(flash_map[r], flash_position[r], at, 0);
+                seen[r * KEYS + j] =
+                    at < keys.y &&
+                    score_visible(flash_map[r], flash_position[r], at, 0);
                 flash_w_[r * KEYS + j] = 0.0;
             }
         }
@@ -219,7 +221,8 @@ void flash_keys(const uint first, const uint end, const ivec2 keys)
                     float o = flash_o_[at] * rescale[r];
                     [[unroll]] for (uint j = 0; j < KEYS; j++) {
                         // Selected, not multiplied by 0: a hidden value may be NaN.
-                        o = seen[r * KEYS + j] ? fma(flash_w_[r * KEYS + j], v[j][e], o) : o;
+                        const uint i = r * KEYS + j;
+                        o = seen[i] ? fma(flash_w_[i], v[j][e], o) : o;
                     }
                     flash_o_[at] = o;
                 }

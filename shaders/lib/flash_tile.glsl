@@ -10,9 +10,9 @@
 //            +------------------------+     +------------------------+
 //     a lane owns FLASH_ROWS x FLASH_KEYS scores and FLASH_ROWS x 4 FLASH_QUADS outputs
 //
-// Queries and keys come in slices of SLICE elements, values in slabs of SLAB keys, through
-// the same buffer. Row maxima go through shared memory too; sums need not, because a lane
-// reads all weights of its rows anyway.
+// Queries and keys come in slices of SLICE elements, values in slabs of SLAB keys,
+// through the same buffer. Row maxima go through shared memory too; sums need not,
+// because a lane reads all weights of its rows anyway.
 //
 // The kernel declares, before including this file:
 //   constants   HEAD_DIM V_DIM ROWS KEYS ACROSS SLICE SLAB and those of lib/score.glsl.
@@ -45,9 +45,10 @@ const uint FLASH_W_PITCH = KEYS + 4u;
 // Stands for a pair that is not visible: weights are never negative.
 const float FLASH_HIDDEN = -1.0;
 
-// Elements 4 * SLICE/4 * slice .. of the tile's queries and keys into shared memory; zeros
-// past their ends, so that what is added there is nothing.
-void flash_stage_slice_(const score_map s, const uint row0, const uint key0, const uint c0)
+// Elements 4 * SLICE/4 * slice .. of the tile's queries and keys into shared memory;
+// zeros past their ends, so that what is added there is nothing.
+void flash_stage_slice_(const score_map s, const uint row0, const uint key0,
+                        const uint c0)
 {
     const uint width = SLICE / 4u;
     for (uint i = gl_LocalInvocationID.x; i < (ROWS + KEYS) * width;
@@ -74,13 +75,13 @@ void flash_stage_slab_(const score_map s, const uint key0)
     }
 }
 
-// Rows row0 .. row0 + ROWS - 1, of which those below q_len count. p_low and p_high are the
-// first and last key position of the rows that count. All lanes come here together.
+// Rows row0 .. row0 + ROWS - 1, of which those below q_len count. p_low and p_high are
+// the first and last key position of the rows that count. All lanes come here together.
 void flash_tile(const score_map s, const uint row0, const int p_low, const int p_high)
 {
     const int delta = s.kv_len - s.q_len;
     const uint across = gl_LocalInvocationID.x % ACROSS;
-    const uint down = gl_LocalInvocationID.x / ACROSS * FLASH_ROWS; // first row of the lane
+    const uint down = gl_LocalInvocationID.x / ACROSS * FLASH_ROWS; // the lane's first row
     uint row[FLASH_ROWS];
     int p[FLASH_ROWS];
     int segment[FLASH_ROWS];

@@ -39,6 +39,7 @@ class Startup(cli_run.Case):
     def test_worker_only(self):
         """The parent of a run never opens it; the worker does, which shows that the log
         would tell."""
+        self.need_driver()
         log = self.work.path("linker")
         child = self.work.start("check", *cli_run.SMALL,
                                 env={"LD_DEBUG": "files", "LD_DEBUG_OUTPUT": log})
@@ -55,4 +56,4 @@ class Startup(cli_run.Case):
 
 
 if __name__ == "__main__":
-    cli_run.main()
+    cli_run.main(driver=False)
