@@ -16,6 +16,8 @@
 enum { MAX_CANDIDATES = 64, PROBE_ROUNDS = 5, PATH_MAX_BYTES = 1024 };
 // After one run each, a candidate this much slower than the best is out.
 static const double DROP_RATIO = 1.6;
+// ... and on its way there, one this much slower is not looked at again.
+static const double DROP_LATER = 3;
 
 struct vkz_choices {
     char path[PATH_MAX_BYTES];
@@ -334,52 +336,88 @@ static enum vkz_status probe_rounds(const struct vkz_choose_params *params,
     return VKZ_OK;
 }
 
+// Candidates while they are tried.
+struct field {
+    const struct vkz_candidate *list;
+    int count;
+    struct vkz_trial *trials[MAX_CANDIDATES];
+    double times[MAX_CANDIDATES]; // INFINITY: could not run, or not worth trying
+    double best;
+    int ran;
+};
+
+// One candidate: the first run pays for compilation and page faults, so the faster of two
+// counts, unless the first already shows that it is out of the question.
+static enum vkz_status try_candidate(const struct vkz_choose_params *params,
+                                     const struct vkz_case *c, struct vkz_data *data,
+                                     struct field *field, int i, char why[512],
+                                     struct vkz_error *err)
+{
+    const struct vkz_candidate *candidate = &field->list[i];
+    struct vkz_error skip = {0};
+    enum vkz_status status =
+        vkz_trial_create(&(struct vkz_trial_params){.gpu = params->meter->gpu,
+                                                    .c = c,
+                                                    .kernel = candidate->kernel,
+                                                    .variant = candidate->variant,
+                                                    .data = data,
+                                                    .tuning = candidate->settings,
+                                                    .coopmat_index =
+                                                        candidate->coopmat_index},
+                         &field->trials[i], &skip);
+    if (status == VKZ_SKIP) {
+        snprintf(why, 512, "%s", skip.message);
+        return VKZ_OK;
+    }
+    if (status != VKZ_OK)
+        return vkz_error_set(err, status, "%s", skip.message);
+    field->ran++;
+    status = vkz_measure_once(params->meter, field->trials[i], 1, &field->times[i], err);
+    if (status == VKZ_OK && field->times[i] < DROP_LATER * field->best) {
+        double again = 0;
+        status = vkz_measure_once(params->meter, field->trials[i], 1, &again, err);
+        field->times[i] = fmin(field->times[i], again);
+    }
+    field->best = fmin(field->best, field->times[i]);
+    if (field->times[i] > DROP_LATER * field->best)
+        vkz_trial_destroy(&field->trials[i]);
+    return status;
+}
+
+// A kernel whose defaults are this far behind is not tried with its other tunings: each is a
+// pipeline to compile.
+static bool worth_tuning(const struct field *field, int i)
+{
+    for (int j = 0; j < field->count; j++) {
+        if (field->list[j].kernel == field->list[i].kernel &&
+            field->list[j].variant == field->list[i].variant &&
+            strcmp(field->list[j].tuning, "default") == 0 && isfinite(field->times[j]))
+            return field->times[j] < DROP_LATER * field->best;
+    }
+    return true;
+}
+
 static enum vkz_status probe(const struct vkz_choose_params *params, const struct vkz_case *c,
                              struct vkz_data *data, const struct vkz_candidate *list,
                              int count, struct vkz_choice *out, char why[512],
                              struct vkz_error *err)
 {
-    struct vkz_trial *trials[MAX_CANDIDATES] = {0};
-    double times[MAX_CANDIDATES];
-    double best_so_far = INFINITY;
+    struct field field = {.list = list, .count = count, .best = INFINITY};
+    struct vkz_trial **trials = field.trials;
+    double *times = field.times;
     enum vkz_status status = VKZ_OK;
-    out->candidates = 0;
-    for (int i = 0; i < count; i++) {
-        struct vkz_error skip = {0};
+    for (int i = 0; i < count; i++)
         times[i] = INFINITY;
-        status = vkz_trial_create(&(struct vkz_trial_params){.gpu = params->meter->gpu,
-                                                             .c = c,
-                                                             .kernel = list[i].kernel,
-                                                             .variant = list[i].variant,
-                                                             .data = data,
-                                                             .tuning = list[i].settings,
-                                                             .coopmat_index =
-                                                                 list[i].coopmat_index},
-                                  &trials[i], &skip);
-        if (status == VKZ_SKIP) {
-            snprintf(why, 512, "%s", skip.message);
-            status = VKZ_OK;
-            continue;
+    for (int round = 0; round < 2; round++) { // defaults first, then the other tunings
+        for (int i = 0; i < count && status == VKZ_OK; i++) {
+            const bool is_default = strcmp(list[i].tuning, "default") == 0;
+            if (is_default == (round == 0) && (is_default || worth_tuning(&field, i)))
+                status = try_candidate(params, c, data, &field, i, why, err);
         }
-        if (status != VKZ_OK) {
-            vkz_error_set(err, status, "%s", skip.message);
-            goto done;
-        }
-        out->candidates++;
-        // The first run pays for compilation and page faults: the faster of two counts,
-        // unless the first already shows that the candidate is out of the question.
-        status = vkz_measure_once(params->meter, trials[i], 1, &times[i], err);
-        if (status == VKZ_OK && times[i] < 4 * best_so_far) {
-            double again = 0;
-            status = vkz_measure_once(params->meter, trials[i], 1, &again, err);
-            times[i] = fmin(times[i], again);
-        }
-        if (status != VKZ_OK)
-            goto done;
-        best_so_far = fmin(best_so_far, times[i]);
-        if (times[i] > 4 * best_so_far)
-            vkz_trial_destroy(&trials[i]);
     }
+    out->candidates = field.ran;
+    if (status != VKZ_OK)
+        goto done;
     status = probe_rounds(params, trials, times, count, err);
     if (status != VKZ_OK)
         goto done;
