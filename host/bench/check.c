@@ -93,7 +93,7 @@ struct comparison {
         double sum_sq, naive_sum_sq, floor_sum_sq;
         int64_t n;
     } row;
-    double worst_row;
+    double worst_row, naive_worst_row; // RMS errors; the former only beyond the floor
     int64_t worst_row_index;
 };
 
@@ -131,16 +131,16 @@ static void complain(struct vkz_check *check, const struct comparison *cmp, int6
              want);
 }
 
+// A row that is within the floor is fine; the rest are held against naive's worst row at the
+// end: naive is sometimes lucky in the very row where a kernel is not.
 static void row_flush(struct comparison *cmp)
 {
     if (cmp->row.n) {
         const double n = (double)cmp->row.n;
-        const double allowed = fmax(2 * sqrt(cmp->row.naive_sum_sq / n),
-                                    sqrt(cmp->row.floor_sum_sq / n));
         const double error = sqrt(cmp->row.sum_sq / n);
-        const double part = allowed > 0 ? error / allowed : error > 0 ? INFINITY : 0;
-        if (part > cmp->worst_row) {
-            cmp->worst_row = part;
+        cmp->naive_worst_row = fmax(cmp->naive_worst_row, sqrt(cmp->row.naive_sum_sq / n));
+        if (error > sqrt(cmp->row.floor_sum_sq / n) && error > cmp->worst_row) {
+            cmp->worst_row = error;
             cmp->worst_row_index = cmp->row.index;
         }
     }
@@ -210,15 +210,12 @@ static void judge_tensor(struct comparison *cmp, struct vkz_check *check)
         snprintf(check->why, sizeof check->why,
                  "%s: RMS error %.3g is above the allowed %.3g (naive: %.3g)", name, rms,
                  allowed, naive_rms);
-    // A row of a few elements has no meaningful RMS: twice the tensor's own share of luck.
-    if (!check->why[0] && cmp->worst_row > 1 && cmp->n > 0) {
-        const int64_t last =
-            cmp->array->dims ? cmp->array->extents[cmp->array->dims - 1] : 1;
-        if (last >= 16)
-            snprintf(check->why, sizeof check->why,
-                     "%s: RMS error of row %lld is %.2f times what is allowed", name,
-                     (long long)cmp->worst_row_index, cmp->worst_row);
-    }
+    // A row of a few elements has no meaningful RMS: the element rule covers it.
+    const int64_t last = cmp->array->dims ? cmp->array->extents[cmp->array->dims - 1] : 1;
+    if (!check->why[0] && last >= 16 && cmp->worst_row > 2 * cmp->naive_worst_row)
+        snprintf(check->why, sizeof check->why,
+                 "%s: RMS error of row %lld is %.3g, more than twice naive's worst row's %.3g",
+                 name, (long long)cmp->worst_row_index, cmp->worst_row, cmp->naive_worst_row);
     if (!check->why[0] && cmp->allowance.nmse > 0 && nmse > cmp->allowance.nmse)
         snprintf(check->why, sizeof check->why, "%s: NMSE %.3g is above the hard limit %.3g",
                  name, nmse, cmp->allowance.nmse);
@@ -231,7 +228,6 @@ static void judge_tensor(struct comparison *cmp, struct vkz_check *check)
     check->naive_max_error = fmax(check->naive_max_error, cmp->naive_max);
     check->rms_error = fmax(check->rms_error, rms);
     check->naive_rms_error = fmax(check->naive_rms_error, naive_rms);
-    check->worst_row = fmax(check->worst_row, cmp->worst_row);
     check->nmse = fmax(check->nmse, nmse);
 }
 

@@ -12,7 +12,6 @@ struct vkz_check {
     double max_error;       // max over elements of |y - ref| / s
     double naive_max_error; // the same for the naive emulation
     double rms_error, naive_rms_error;
-    double worst_row;       // worst row's rms error over what it was allowed; <= 1 passes
     double nmse;            // worst output's sum (y-ref)^2 / sum ref^2
     bool all_written, guards_intact, nan_map_equal, repeatable;
     int64_t units, units_total; // reference units compared, of how many

@@ -61,7 +61,7 @@ enum vkz_status vkz_session_create(const struct vkz_session_params *params,
 
 static double timeout_ns(const struct vkz_session *s)
 {
-    return (s->params.timeout_ms > 0 ? s->params.timeout_ms : 120e3) * 1e6;
+    return (s->params.timeout_ms > 0 ? s->params.timeout_ms : 300e3) * 1e6;
 }
 
 static enum vkz_status worker_start(struct vkz_session *s, struct worker_process *w,

@@ -13,7 +13,7 @@
 struct vkz_session_params {
     char *const *worker_argv; // program and arguments of a worker, NULL-terminated
     int workers;              // side by side; 0: 1. Timing wants 1
-    double timeout_ms;        // a job that says nothing for so long is hung; 0: 120 s
+    double timeout_ms;        // a job that says nothing for so long is hung; 0: 300 s
     // Set by a signal handler: the session stops cleanly. May be NULL.
     const volatile int *interrupted;
 };

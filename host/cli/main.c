@@ -46,7 +46,7 @@ const struct vkz_verb_entry vkz_verbs[] = {
      "  --identities      also run the contracts' identities on the device\n"
      "  --jobs N          workers side by side (default: one a core, at most 4)\n"
      "  --out FILE        keep the outcomes as a result file; --resume FILE goes on with one\n"
-     "  --timeout S       a case that says nothing for S seconds is hung (default 120)\n"
+     "  --timeout S       a case that says nothing for S seconds is hung (default 300)\n"
      "  --json            result lines on standard output instead of the table\n\n"
      "examples:\n"
      "  vkzoo check                       everything tagged smoke or check\n"
@@ -250,7 +250,9 @@ static bool parse_option(int argc, char **argv, int *i, const char *verb,
             return option_wrong(verb, "%s takes no value, found %s", name, value + 1);
         return store(options, o, NULL);
     }
-    const char *next = *i + 1 < argc && strncmp(argv[*i + 1], "--", 2) != 0 ? argv[*i + 1] : NULL;
+    const char *next = *i + 1 < argc ? argv[*i + 1] : NULL;
+    if (next && strncmp(next, "--", 2) == 0)
+        next = NULL;
     *i += !value && next;
     value = value ? value + 1 : next;
     if (!value || !*value)
@@ -294,8 +296,9 @@ static int flush_output(int exit_code)
 {
     errno = 0;
     const bool failed = ferror(stdout) != 0;
-    if ((fflush(stdout) == 0 && !failed) || exit_code == VKZ_EXIT_HARNESS || errno == EPIPE)
-        return exit_code; // written, reported already, or the reader has read enough
+    const bool written = fflush(stdout) == 0 && !failed;
+    if (written || exit_code == VKZ_EXIT_HARNESS || errno == EPIPE)
+        return exit_code; // or reported already, or the reader has read enough
     fprintf(stderr, "vkzoo: cannot write to standard output: %s\n",
             errno ? strerror(errno) : "a part of it was lost");
     return exit_code == VKZ_EXIT_OK ? VKZ_EXIT_HARNESS : exit_code;
@@ -332,7 +335,8 @@ int main(int argc, char **argv)
         return VKZ_EXIT_USAGE;
     }
     for (int i = 2; i < argc; i++)
-        wants_help = wants_help || strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0;
+        wants_help = wants_help || strcmp(argv[i], "--help") == 0 ||
+                     strcmp(argv[i], "-h") == 0;
     if (wants_help) {
         fputs(verb->help, stdout);
         return flush_output(VKZ_EXIT_OK);

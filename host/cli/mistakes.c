@@ -14,7 +14,8 @@ struct names {
 static void note(struct names *names, const char *wanted, const char *name, size_t length)
 {
     const size_t used = strlen(names->text);
-    names->found = names->found || (strlen(wanted) == length && !strncmp(wanted, name, length));
+    if (strlen(wanted) == length && strncmp(wanted, name, length) == 0)
+        names->found = true;
     for (const char *p = names->text; *p; p += strcspn(p, " "), p += *p == ' ') {
         if (strcspn(p, " ") == length && strncmp(p, name, length) == 0)
             return;
@@ -50,8 +51,9 @@ static void note_kernel(struct names *names, enum kind kind, const char *wanted,
         note(names, wanted, s->name, strlen(s->name));
 }
 
-static struct names known(const struct vkz_options *o, const struct vkz_selection *selection,
-                          enum kind kind, const char *wanted)
+static struct names known(const struct vkz_options *o,
+                          const struct vkz_selection *selection, enum kind kind,
+                          const char *wanted)
 {
     struct names names = {0};
     for (int s = 0; s < selection->suite_count; s++) {
@@ -114,8 +116,8 @@ enum vkz_status vkz_selection_check_names(const struct vkz_options *options,
     if (status == VKZ_OK && o->tuning)
         status = look_up(o, selection, TUNING, o->tuning, err);
     if (status == VKZ_OK && o->spec && !o->kernel)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "--spec sets constants of one kernel: name "
-                             "it with --kernel");
+        return vkz_error_set(err, VKZ_BAD_INPUT,
+                             "--spec sets constants of one kernel: name it with --kernel");
     if (status == VKZ_OK && o->spec)
         status = look_up_constants(o, selection, o->spec, err);
     return status;
@@ -126,8 +128,9 @@ enum vkz_status vkz_selection_no_case(const struct vkz_options *options,
                                       struct vkz_error *err)
 {
     const struct names names = known(options, selection, TAG, "");
-    return vkz_error_set(err, VKZ_BAD_INPUT, "no selected case has a tag of `%.60s`%s; the "
-                         "tags are: %s, and --tag all takes every case",
+    return vkz_error_set(err, VKZ_BAD_INPUT,
+                         "no selected case has a tag of `%.60s`%s; the tags are: %s, and "
+                         "--tag all takes every case",
                          options->tags ? options->tags : "the default",
                          options->kernel || options->variant || options->tuning
                              ? " and that kernel, variant and tuning"

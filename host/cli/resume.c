@@ -20,8 +20,10 @@ static bool flag(yyjson_val *run, const char *key)
 static enum vkz_status differs(const struct vkz_options *o, const char *option,
                                struct vkz_error *err)
 {
-    return vkz_error_set(err, VKZ_BAD_INPUT, "%s was not made with this %s: leave it out to "
-                         "go on as before, or start a new file", o->resume, option);
+    return vkz_error_set(err, VKZ_BAD_INPUT,
+                         "%s was not made with this %s: leave it out to go on as before, or "
+                         "start a new file",
+                         o->resume, option);
 }
 
 // What was selected, unless this command line selects.
@@ -51,8 +53,9 @@ enum vkz_status vkz_resume_options(yyjson_val *header, const char *verb,
     const uint64_t seed = yyjson_get_uint(yyjson_obj_get(run, "seed"));
     const double budget_ms = yyjson_get_num(yyjson_obj_get(run, "budget_ms"));
     if (!made_by || strcmp(made_by, verb) != 0)
-        return vkz_error_set(err, VKZ_BAD_INPUT, "%s is a file of `vkzoo %s`: start a new file",
-                             o->resume, made_by ? made_by : "?");
+        return vkz_error_set(err, VKZ_BAD_INPUT,
+                             "%s is a file of `vkzoo %s`: start a new file", o->resume,
+                             made_by ? made_by : "?");
     if (o->seed != 1 && o->seed != seed)
         return differs(o, "--seed", err);
     if (o->spec && (!spec || strcmp(o->spec, spec) != 0))

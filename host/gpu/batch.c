@@ -242,7 +242,10 @@ enum vkz_status vkz_batch_run(struct vkz_batch *batch, uint64_t timeout_ns,
     barrier(batch, VK_PIPELINE_STAGE_ALL_COMMANDS_BIT, VK_ACCESS_MEMORY_WRITE_BIT,
             VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT);
     VK(gpu->vk.vkEndCommandBuffer(batch->commands));
-    status = submit_and_wait(batch, timeout_ns ? timeout_ns : UINT64_C(60000000000), err);
+    // A CPU driver compiles at the first dispatch, which can take it a minute.
+    const uint64_t patience = batch->gpu->info.is_cpu ? UINT64_C(240000000000)
+                                                      : UINT64_C(60000000000);
+    status = submit_and_wait(batch, timeout_ns ? timeout_ns : patience, err);
     if (status == VKZ_OK)
         status = read_stamps(batch, err);
 fail:

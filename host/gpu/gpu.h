@@ -50,7 +50,8 @@ int vkz_instance_device_count(const struct vkz_instance *instance);
 enum vkz_status vkz_instance_device_info(struct vkz_instance *instance, int index,
                                          struct vkz_gpu_info *info, struct vkz_error *err);
 // `which`: NULL (a GPU before a CPU, discrete first), an index, or a part of the name,
-// letter case ignored. VKZ_NO_DEVICE lists what there is.
+// letter case ignored (a number below 100 is an index only). VKZ_NO_DEVICE lists what
+// there is.
 enum vkz_status vkz_instance_choose(struct vkz_instance *instance, const char *which,
                                     int *index, struct vkz_error *err);
 
@@ -106,7 +107,7 @@ void vkz_batch_stamp(struct vkz_batch *batch, int index);
 // Device-to-device copy, for the plain-copy ceiling.
 void vkz_batch_copy(struct vkz_batch *batch, struct vkz_buffer *from, struct vkz_buffer *to,
                     size_t bytes);
-// Submits and waits at most timeout_ns (0: 60 s). A timeout is VKZ_DEVICE_LOST; destroying
+// Submits and waits at most timeout_ns (0: 60 s, on CPU devices 240 s). A timeout is VKZ_DEVICE_LOST; destroying
 // then waits 2 s once and leaks what is still in use. Leave the process with _exit after
 // that: a driver's threads may outlive what exit() takes down.
 enum vkz_status vkz_batch_run(struct vkz_batch *batch, uint64_t timeout_ns,

@@ -575,6 +575,9 @@ enum vkz_status vkz_instance_choose(struct vkz_instance *instance, const char *w
 {
     if (which && parse_index(which, instance->device_count, index))
         return VKZ_OK;
+    // `9` would else be found in a driver's version.
+    const bool index_only = which && strlen(which) <= 2 &&
+                            strspn(which, "0123456789") == strlen(which);
     char list[384] = "";
     size_t used = 0;
     int best = -1, best_rank = -2;
@@ -590,7 +593,7 @@ enum vkz_status vkz_instance_choose(struct vkz_instance *instance, const char *w
         char line[VKZ_NAME_MAX + 16];
         snprintf(line, sizeof line, "%s%d: %s", i ? ", " : "", i, info->name);
         append(list, sizeof list, &used, line);
-        if (which && !name_contains(info->name, which))
+        if (which && (index_only || !name_contains(info->name, which)))
             continue;
         if (rank(info) > best_rank) {
             best = i;

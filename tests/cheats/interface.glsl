@@ -2,8 +2,8 @@
 //
 // The interface of triad_stream, for kernels that only pretend to be it: y = a + s b
 //
-// Each lane of a cheat calls its own code for element `index`, and group and lane count are
-// as the real kernel's. Nothing is restrict or readonly here: a cheat may do anything.
+// Groups and lanes are as the real kernel's. Nothing is restrict or readonly here: a cheat
+// may do anything.
 layout(local_size_x = 128, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint VEC = 4;
 layout(constant_id = 4) const uint FLIGHT = 2;
@@ -34,7 +34,7 @@ uint last()
 }
 
 // All of the group's elements, a lane its share.
-#define EACH(i)                                                                           \
+#define EACH(i) \
     for (uint i = first() + gl_LocalInvocationIndex; i < last(); i += gl_WorkGroupSize.x)
 
 float honest(const uint i)

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# How the tests run vkzoo: each run in a folder of its own, which is home and cache too, so
-# that nothing is written anywhere else. Needs VKZOO (the program) and ROOT (the sources).
+# How the tests run vkzoo: each run in a folder of its own, which is home and cache too,
+# so that nothing is written anywhere else. The environment's VKZOO names the program.
 """Helpers of the vkzoo tests."""
 
 import json
@@ -30,8 +30,8 @@ class Work:
         self.folder = tempfile.mkdtemp(prefix="vkzoo-test.")
         self.env = {k: v for k, v in os.environ.items()
                     if not k.startswith(("VKZOO_", "XDG_"))}
-        self.env.update(HOME=self.folder, XDG_CACHE_HOME=os.path.join(self.folder, "cache"),
-                        LC_ALL="C.UTF-8")
+        self.env.update(HOME=self.folder, LC_ALL="C.UTF-8",
+                        XDG_CACHE_HOME=os.path.join(self.folder, "cache"))
 
     def path(self, name):
         return os.path.join(self.folder, name)
@@ -151,8 +151,10 @@ def end(child, signal_number=signal.SIGKILL):
 def no_driver():
     """Why no Vulkan device is there, or None."""
     work = Work()
-    status, _, errors = work.run("check", "empty@n=1", "--no-canary")
-    work.remove()
+    try:
+        status, _, errors = work.run("check", "empty@n=1", "--no-canary")
+    finally:
+        work.remove()
     return errors.strip() if status == 77 else None
 
 

@@ -16,7 +16,8 @@ except ImportError:
 
 
 def schema():
-    with open(os.path.join(cli_run.ROOT, "results", "schema.json"), encoding="utf-8") as f:
+    path = os.path.join(cli_run.ROOT, "results", "schema.json")
+    with open(path, encoding="utf-8") as f:
         return json.load(f)
 
 
@@ -67,7 +68,8 @@ class Bench(cli_run.Case):
         self.assertEqual(len(self.work.lines("empty.jsonl")), 3)
 
     def test_default_place(self):
-        _, out, _ = self.expect(0, self.run_vkzoo("bench", "copy@n=3", *cli_run.BENCH[3:]))
+        done = self.run_vkzoo("bench", "copy@n=3", *cli_run.BENCH[3:])
+        _, out, _ = self.expect(0, done)
         found = [os.path.join(folder, name) for folder, _, names
                  in os.walk(self.work.path("results")) for name in names]
         self.assertEqual(len(found), 1)

@@ -43,8 +43,8 @@ class Disk(cli_run.Case):
         self.assertEqual(set(cli_run.outcomes(self.work.lines(name)).values()), {"ok"})
 
     def run_limited(self, size):
-        """A limit on the size of files stops a write in the middle, as a full disk does. It
-        is set once the worker runs: a driver needs files of its own."""
+        """A limit on the size of files stops a write in the middle, as a full disk does.
+        It is set once the worker runs: a driver needs files of its own."""
         child = self.work.start(
             *RUN, "--out", "r.jsonl", restore_signals=False,
             preexec_fn=lambda: signal.signal(signal.SIGXFSZ, signal.SIG_IGN))

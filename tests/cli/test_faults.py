@@ -74,7 +74,8 @@ class Faults(cli_run.Case):
         self.check_file({case: "crashed" for case in CASES})
 
     def test_side_by_side(self):
-        self.expect(99, self.run_vkzoo(*RUN, "--jobs", "2", env={"VKZOO_FAULT": "kill@2"}))
+        self.expect(99, self.run_vkzoo(*RUN, "--jobs", "2",
+                                       env={"VKZOO_FAULT": "kill@2"}))
         lines = self.work.lines("r.jsonl")
         found = {v["case"]: v["status"] for v in lines if v["type"] == "case"}
         self.assertEqual(sorted(found), sorted(CASES))

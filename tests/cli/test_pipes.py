@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Standard output that is closed, full, or read only in part: no hang, nothing in the wrong
-# place, and what was lost is said.
+# Standard output that is closed, full, or read only in part: no hang, nothing in the
+# wrong place, and what was lost is said.
 """Odd standard streams."""
 
 import os

@@ -66,8 +66,8 @@ class Resume(cli_run.Case):
         """A header changed by `change` is refused, and the file is left as it is."""
         header = json.loads(Resume.whole[:self.ends[0]])
         change(header)
-        text = json.dumps(header).encode() + b"\n" + Resume.whole[self.ends[0]:self.ends[1]]
-        text += b'{"type":'
+        text = json.dumps(header).encode() + b"\n"
+        text += Resume.whole[self.ends[0]:self.ends[1]] + b'{"type":'
         with open(self.work.path("other.jsonl"), "wb") as f:
             f.write(text)
         self.expect_line(2, ["other.jsonl", *words],

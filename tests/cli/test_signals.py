@@ -9,7 +9,8 @@ import time
 
 import cli_run
 
-RUN = ("check", "copy", "--tag", "smoke", "--no-canary", "--jobs", "1", "--out", "r.jsonl")
+RUN = ("check", "copy", "--tag", "smoke", "--no-canary", "--jobs", "1", "--out",
+       "r.jsonl")
 
 
 class Signals(cli_run.Case):
@@ -49,7 +50,8 @@ class Signals(cli_run.Case):
 
     def test_interrupt_group(self):
         """As a terminal does it: the signal reaches the worker too."""
-        child = self.work.start(*RUN, env={"VKZOO_FAULT": "hang@2"}, start_new_session=True)
+        child = self.work.start(*RUN, env={"VKZOO_FAULT": "hang@2"},
+                                start_new_session=True)
         self.addCleanup(cli_run.end, child)
         cli_run.wait_for(lambda: os.path.exists(self.work.path("r.jsonl")) and
                          self.work.read("r.jsonl").count(b"\n") == 2, "the first case")

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# On a terminal there is progress, and tables fit its width; in a pipe it is quiet and plain.
+# On a terminal there is progress, and tables fit its width; a pipe gets neither progress
+# nor colours.
 """Terminals, through a pty."""
 
 import fcntl
@@ -61,7 +62,8 @@ class Terminal(cli_run.Case):
         done = [int(n) for n, _, _ in progress]
         self.assertEqual(done, sorted(done))
         # Nothing of it stays.
-        self.assertFalse([line for line in self.screen(seen) if re.match(r"\[\d+/", line)])
+        for line in self.screen(seen):
+            self.assertNotRegex(line, r"^\[\d+/")
 
     def test_progress_fits(self):
         """A line of progress that wraps could not be erased."""
@@ -94,15 +96,15 @@ class Terminal(cli_run.Case):
                 for line in lines:
                     if not line.startswith(("device ", "next: ", "  vkzoo ")):
                         self.assertLessEqual(len(line), columns, line)
-                self.assertLessEqual(kernels, set(re.findall(r"[a-z0-9_]+", "\n".join(lines))))
+                words = set(re.findall(r"[a-z0-9_]+", "\n".join(lines)))
+                self.assertLessEqual(kernels, words)
 
     def test_trouble_on_a_terminal(self):
         """A failure is a line of its own, not glued to the progress."""
         self.work.env["VKZOO_FAULT"] = "kill@2"
         status, seen, _ = self.on_terminal("check", *cli_run.SMALL)
         self.assertEqual(status, 99)
-        lines = self.screen(seen)
-        self.assertTrue([x for x in lines if x.startswith("crashed: copy_stream.i32")], lines)
+        self.assertRegex("\n".join(self.screen(seen)), "(?m)^crashed: copy_stream.i32")
 
 
 if __name__ == "__main__":

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-# Wrong command lines: exit status 2 and one line that names the mistake and the next step.
+# Wrong command lines: exit status 2 and one line that names the mistake and what to do.
 """Help and usage errors; needs no device."""
 
 import re

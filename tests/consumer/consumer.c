@@ -30,19 +30,19 @@ static void skip(const char *why)
     exit(77);
 }
 
-#define VK(call)                                                                          \
-    do {                                                                                  \
-        if ((call) != VK_SUCCESS)                                                         \
-            fail(#call, "Vulkan error");                                                  \
+#define VK(call)                                                                        \
+    do {                                                                                \
+        if ((call) != VK_SUCCESS)                                                       \
+            fail(#call, "Vulkan error");                                                \
     } while (0)
-#define ZOO(call)                                                                         \
-    do {                                                                                  \
-        struct vkz_error err = {.message = "no message"};                                 \
-        if ((call) != VKZ_OK)                                                             \
-            fail(#call, err.message);                                                     \
+#define ZOO(call)                                                                       \
+    do {                                                                                \
+        struct vkz_error err = {.message = "no message"};                               \
+        if ((call) != VKZ_OK)                                                           \
+            fail(#call, err.message);                                                   \
     } while (0)
 
-// --- what a program that computes with Vulkan has anyway --------------------------------
+// --- what a program that computes with Vulkan has anyway -----------------------------
 
 struct engine {
     VkInstance instance;
@@ -120,8 +120,10 @@ static void create_memory(struct engine *e)
 
 static void begin_commands(struct engine *e)
 {
-    const VkCommandPoolCreateInfo pool = {.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
-                                          .queueFamilyIndex = e->family};
+    const VkCommandPoolCreateInfo pool = {
+        .sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO,
+        .queueFamilyIndex = e->family,
+    };
     const VkCommandBufferBeginInfo begin = {
         .sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO};
     VK(vkCreateCommandPool(e->device, &pool, NULL, &e->pool));
@@ -159,7 +161,7 @@ static void destroy_engine(struct engine *e)
     vkDestroyInstance(e->instance, NULL);
 }
 
-// --- the zoo's part ---------------------------------------------------------------------
+// --- the zoo's part ------------------------------------------------------------------
 
 static struct vkz_plan *plan_gemm(struct vkz_gpu *gpu)
 {
@@ -175,7 +177,8 @@ static struct vkz_plan *plan_gemm(struct vkz_gpu *gpu)
     vkz_env_set(&env, "beta", 0);
     vkz_env_set_axis(&env, "TRANS", 0, "nt nn tn");
     vkz_env_set_axis(&env, "EPILOGUE", 0,
-                     "none bias bias_relu bias_gelu bias_silu residual scale_row scale_col");
+                     "none bias bias_relu bias_gelu bias_silu residual scale_row "
+                     "scale_col");
     ZOO(vkz_plan_create(gpu,
                         &(struct vkz_plan_params){.kernel = kernel, .variant = "f32",
                                                   .env = &env},
@@ -204,7 +207,8 @@ static struct vkz_binding *bind_gemm(struct vkz_plan *plan, VkBuffer buffer)
 
 static void fill(const struct engine *e)
 {
-    float *a = (float *)(void *)(e->map + OFFSET_A), *b = (float *)(void *)(e->map + OFFSET_B);
+    float *a = (float *)(void *)(e->map + OFFSET_A);
+    float *b = (float *)(void *)(e->map + OFFSET_B);
     for (int i = 0; i < M * K; i++)
         a[i] = (float)(i * 7 % 31 - 15) / 16;
     for (int i = 0; i < N * K; i++)

@@ -3,8 +3,8 @@
 #
 # To add one: the shader tree's file, a piece of its text that is there exactly once
 # (differences in white space do not matter), and what stands there instead. The case is
-# the smallest on which the mistake shows, on any device unless `cpu` is set; a mistake that
-# cannot show is left out.
+# the smallest on which the mistake shows, on any device unless `cpu` is set; a mistake
+# that cannot show is left out.
 """The mutants."""
 
 from typing import NamedTuple
@@ -30,6 +30,7 @@ TILE = "lib/tile.glsl"
 ATTENTION = "attention/io.glsl"
 SCORE = "lib/score.glsl"
 FLASH = "lib/flash.glsl"
+UNFUSED = "attention/attention_naive.comp"
 DECODE = "attention/attention_decode_splitkv.comp"
 
 ODD = "gemm@m=7,n=17,k=33"
@@ -51,14 +52,16 @@ MUTANTS = (
     Mutant("indices of a swapped", "gemm_naive", ODD,
            ((GEMM, "r * pc.k + kk", "kk * pc.m + r"),)),
     Mutant("stride of c is m", "gemm_naive", ODD,
-           ((GEMM, "c[base_c() + row * pc.n + col] =", "c[base_c() + row * pc.m + col] ="),)),
+           ((GEMM, "c[base_c() + row * pc.n + col] =",
+             "c[base_c() + row * pc.m + col] ="),)),
     Mutant("columns past the edge stored", "gemm_naive", ODD,
            ((GEMM, "if (row < pc.m && col < pc.n) { c[base_c()",
              "if (row < pc.m) { c[base_c()"),)),
     Mutant("alpha ignored", "gemm_naive", ODD + ",alpha=0.5",
            ((GEMM, "pc.alpha * sum", "sum"),)),
     Mutant("c0 added after the scale", "gemm_naive", ODD + ",EPILOGUE=scale_row,beta=-2",
-           ((GEMM, "pc.beta * vkz_load(c0[i])", "pc.beta * vkz_load(c0[i]) / scale[row]"),)),
+           ((GEMM, "pc.beta * vkz_load(c0[i])",
+             "pc.beta * vkz_load(c0[i]) / scale[row]"),)),
     Mutant("activation before the bias", "gemm_naive", ODD + ",EPILOGUE=bias_relu",
            ((GEMM, "v += bias[col];", "v = vkz_relu(v) + bias[col];"),)),
     Mutant("barrier before the tile is read dropped", "gemm_tile", "gemm@m=64,n=64,k=64",
@@ -71,31 +74,33 @@ MUTANTS = (
              "block[i]"),
             (GEMM, "4 * q + x < pc.k ? inside_or_zero(block[x], col, pc.n) : vec4(0.0)",
              "block[x]"))),
-    Mutant("rows of a lane taken from another's block", "gemm_tile", "gemm@m=64,n=64,k=64",
+    Mutant("rows taken from another lane's block", "gemm_tile", "gemm@m=64,n=64,k=64",
            ((TILE, "lm + i * TILE_LANES_M];", "lm * (REG_M / 4) + i];"),), tuning="reg8"),
     Mutant("one split of k forgotten", "gemm_splitk", "gemm@m=33,n=17,k=256",
-           (("gemm/gemm_splitk.comp", "split < SPLIT; ++split", "split + 1 < SPLIT; ++split"),),
+           (("gemm/gemm_splitk.comp", "split < SPLIT; ++split",
+             "split + 1 < SPLIT; ++split"),),
            tuning="split2", pass_="reduce"),
     # --- attention ---
     Mutant("maximum not subtracted", "attention_naive", HOT,
-           (("attention/attention_naive.comp", "m = reduce(m, true);",
-             "m = 0.0 * reduce(m, true);"),), pass_="softmax"),
+           ((UNFUSED, "m = reduce(m, true);", "m = 0.0 * reduce(m, true);"),),
+           pass_="softmax"),
     Mutant("maximum subtracted from the sum only", "attention_naive", LANE,
-           (("attention/attention_naive.comp", "p[base + j] = vkz_exp2(p[base + j] - m, EXP)",
+           ((UNFUSED, "p[base + j] = vkz_exp2(p[base + j] - m, EXP)",
              "p[base + j] = vkz_exp2(p[base + j], EXP)"),), pass_="softmax"),
     Mutant("scale halved", "attention_naive", LANE,
            ((ATTENTION, ": pc.tau * SCORE_UNIT", ": 0.5 * pc.tau * SCORE_UNIT"),),
            pass_="scores"),
     Mutant("causal mask off by one", "attention_lane", LANE + ",MASK=causal",
-           ((SCORE, "case MASK_CAUSAL: return key <= p;", "case MASK_CAUSAL: return key < p;"),)),
+           ((SCORE, "case MASK_CAUSAL: return key <= p;",
+             "case MASK_CAUSAL: return key < p;"),)),
     Mutant("window one too short", "attention_lane", LANE + ",MASK=window,wl=5,wr=3",
            ((SCORE, "key >= p - s.wl", "key > p - s.wl"),)),
     Mutant("kv heads dealt round", "attention_lane",
            LANE.replace("heads=2,", "heads=4,", 1),
            ((ATTENTION, "head / (pc.heads / pc.kv_heads)", "head % pc.kv_heads"),)),
     Mutant("sink forgotten", "attention_lane", LANE + ",SINK=learned",
-           ((ATTENTION, "sum = l * vkz_exp2_accurate(m - top) + vkz_exp2_accurate(x - top);",
-             "sum = l * vkz_exp2_accurate(m - top);"),)),
+           ((ATTENTION, "vkz_exp2_accurate(m - top) + vkz_exp2_accurate(x - top);",
+             "vkz_exp2_accurate(m - top);"),)),
     Mutant("lse without the maximum", "attention_lane", LANE + ",LSE=on",
            ((ATTENTION, "(top + vkz_log2(sum)) * VKZ_LN2", "vkz_log2(sum) * VKZ_LN2"),)),
     Mutant("soft cap left out", "attention_lane", LANE + ",CAP=on,cap=5,fill.q=heavy",
@@ -107,12 +112,13 @@ MUTANTS = (
     Mutant("keys past the end counted", "attention_lane", LANE,
            ((FLASH, "j0 + int(j) < range.y &&", ""),)),
     Mutant("barrier after staging dropped", "attention_tile", LANE,
-           (("lib/flash_tile.glsl", "flash_stage_slice_(s, row0, uint(j0), c0); barrier();",
-             "flash_stage_slice_(s, row0, uint(j0), c0);"),), cpu=True),
+           (("lib/flash_tile.glsl", "_slice_(s, row0, uint(j0), c0); barrier();",
+             "_slice_(s, row0, uint(j0), c0);"),), cpu=True),
     Mutant("one share of the keys not combined", "attention_decode_splitkv", SPLIT,
            ((DECODE, "i < splits; i++) { const uint at",
              "i + 1 < splits; i++) { const uint at"),), spec="SPLIT=4", pass_="combine"),
     Mutant("last share goes past the keys", "attention_decode_splitkv", SPLIT,
-           ((DECODE, "keys.y = min(keys.y, keys.x + share);", "keys.y = keys.x + share;"),),
+           ((DECODE, "keys.y = min(keys.y, keys.x + share);",
+             "keys.y = keys.x + share;"),),
            spec="SPLIT=4", pass_="partial"),
 )

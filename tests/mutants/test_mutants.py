@@ -57,8 +57,10 @@ class Trial:
 
     def compile(self, shaders, mutant):
         """The SPIR-V file, compiled with the build's flags."""
-        path = os.path.join(shaders, os.path.relpath(self.kernels[mutant.kernel], "shaders"))
-        tools = compiler.Tools(os.environ.get("GLSLANG", "glslangValidator"), "", [shaders])
+        file = os.path.relpath(self.kernels[mutant.kernel], "shaders")
+        path = os.path.join(shaders, file)
+        glslang = os.environ.get("GLSLANG", "glslangValidator")
+        tools = compiler.Tools(glslang, "", [shaders])
         front = fronts.parse(path, read_text(path), Complaints(path))
         variants = [v for v in front.variants if v.name == mutant.variant]
         passes = [p for p in front.passes if p.name == (mutant.pass_ or "main")]
@@ -166,8 +168,8 @@ def try_all(work):
         kills += word == "killed"
         failures += word != "killed"
         print(f"{word:8} {mutant.kernel}: {mutant.name}: {what}")
-    print(f"{kills} of {len(wanted)} killed" +
-          (f", {len(MUTANTS) - len(wanted)} not tried" if len(wanted) < len(MUTANTS) else ""))
+    left = len(MUTANTS) - len(wanted)
+    print(f"{kills} of {len(wanted)} killed" + (f", {left} not tried" if left else ""))
     return 1 if failures else 0
 
 
