@@ -20,8 +20,11 @@ struct vkz_canary {
     struct vkz_trial *trial;
 };
 
-// The contract `fma` of the peak family is a chain of dependent multiply-adds: one lane's
-// worth of work long enough to rise above launch noise, small enough not to matter.
+// The contract `fma` of the peak family is a chain of dependent multiply-adds. It must be long
+// against the jitter of a launch, which on CPU devices is that of waking threads.
+static const char CANARY_CASE[] = "lanes=1024 iters=16384";
+static const char CANARY_CASE_CPU[] = "lanes=1024 iters=65536";
+
 enum vkz_status vkz_canary_create(struct vkz_gpu *gpu, struct vkz_canary **out,
                                   struct vkz_error *err)
 {
@@ -35,7 +38,8 @@ enum vkz_status vkz_canary_create(struct vkz_gpu *gpu, struct vkz_canary **out,
     }
     const struct vkz_variant *variant = vkz_variant_find(kernel, "f32");
     enum vkz_status status =
-        vkz_case_parse(op, "lanes=1024 iters=512", 1, &canary->c, err);
+        vkz_case_parse(op, vkz_gpu_get_info(gpu)->is_cpu ? CANARY_CASE_CPU : CANARY_CASE, 1,
+                       &canary->c, err);
     if (status == VKZ_OK)
         status = vkz_data_create(&canary->c, variant, 1, &canary->data, err);
     if (status == VKZ_OK)
@@ -114,15 +118,20 @@ enum vkz_status vkz_measure_once(struct vkz_meter *meter, struct vkz_trial *tria
 static enum vkz_status canary_run(struct vkz_meter *meter, struct vkz_timing *out,
                                   double *rate, struct vkz_error *err)
 {
-    double ns = 0, host = 0;
-    int next = 0;
+    double ns = INFINITY, host = 0;
     *rate = 1;
     if (!meter->canary)
         return VKZ_OK;
-    enum vkz_status status =
-        submit(meter, meter->canary->trial, 1, 1, &next, &ns, &host, err);
-    if (status != VKZ_OK)
-        return status;
+    // The faster of two: a throttled clock slows both, a busy moment seldom does.
+    for (int i = 0; i < 2; i++) {
+        double one = 0;
+        int next = 0;
+        enum vkz_status status =
+            submit(meter, meter->canary->trial, 1, 1, &next, &one, &host, err);
+        if (status != VKZ_OK)
+            return status;
+        ns = fmin(ns, one);
+    }
     if (meter->canary_best_ns <= 0 || ns < meter->canary_best_ns)
         meter->canary_best_ns = ns;
     if (out->canary_count < VKZ_MAX_CANARY)

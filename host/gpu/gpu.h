@@ -107,9 +107,9 @@ void vkz_batch_stamp(struct vkz_batch *batch, int index);
 // Device-to-device copy, for the plain-copy ceiling.
 void vkz_batch_copy(struct vkz_batch *batch, struct vkz_buffer *from, struct vkz_buffer *to,
                     size_t bytes);
-// Submits and waits at most timeout_ns (0: 60 s, on CPU devices 240 s). A timeout is VKZ_DEVICE_LOST; destroying
-// then waits 2 s once and leaks what is still in use. Leave the process with _exit after
-// that: a driver's threads may outlive what exit() takes down.
+// Submits and waits at most timeout_ns (0: 60 s, on CPU devices 240 s). A timeout is
+// VKZ_DEVICE_LOST; destroying then waits 2 s once and leaks what is still in use. Leave the
+// process with _exit after that: a driver's threads may outlive what exit() takes down.
 enum vkz_status vkz_batch_run(struct vkz_batch *batch, uint64_t timeout_ns,
                               struct vkz_error *err);
 // Host time from just before the submit to just after the wait of the last run.
