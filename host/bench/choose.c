@@ -346,8 +346,8 @@ struct field {
     int ran;
 };
 
-// One candidate: the first run pays for compilation and page faults, so the faster of two
-// counts, unless the first already shows that it is out of the question.
+// One candidate: the first run pays for compilation, on the device's clock too where a driver
+// compiles at the first dispatch, and for page faults. Only the second counts.
 static enum vkz_status try_candidate(const struct vkz_choose_params *params,
                                      const struct vkz_case *c, struct vkz_data *data,
                                      struct field *field, int i, char why[512],
@@ -372,12 +372,8 @@ static enum vkz_status try_candidate(const struct vkz_choose_params *params,
     if (status != VKZ_OK)
         return vkz_error_set(err, status, "%s", skip.message);
     field->ran++;
-    status = vkz_measure_once(params->meter, field->trials[i], 1, &field->times[i], err);
-    if (status == VKZ_OK && field->times[i] < DROP_LATER * field->best) {
-        double again = 0;
-        status = vkz_measure_once(params->meter, field->trials[i], 1, &again, err);
-        field->times[i] = fmin(field->times[i], again);
-    }
+    for (int run = 0; run < 2 && status == VKZ_OK; run++)
+        status = vkz_measure_once(params->meter, field->trials[i], 1, &field->times[i], err);
     field->best = fmin(field->best, field->times[i]);
     if (field->times[i] > DROP_LATER * field->best)
         vkz_trial_destroy(&field->trials[i]);
