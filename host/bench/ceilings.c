@@ -11,7 +11,7 @@
 #include "bench/check.h"
 #include "bench/job.h"
 
-enum { MAX_SHAPES = 192, FINALISTS = 3, MAX_SWEEP = 24 };
+enum { MAX_SHAPES = 192, FINALISTS = 3, MAX_SWEEP = 24, LONGEST_CHAIN = 4096 };
 static const double MIB = 1024 * 1024;
 
 // One way to run an op of the peak family, and what the screening saw.
@@ -169,9 +169,13 @@ static void case_settings(const struct search *s, const struct shape *shape, dou
     else if (strcmp(op, "coopmat_mac") == 0)
         snprintf(out, 128, "m=%d n=%d k=%u iters=%.0f", cpu ? 128 : 2048, cpu ? 128 : 2048,
                  shape->coopmat.k, 2 * fmax(1, floor(effort * (cpu ? 2 : 64))) + 1);
-    else
-        snprintf(out, 128, "lanes=%d iters=%.0f", cpu ? 1 << 14 : 1 << 20,
-                 fmax(64, floor(effort * 256)));
+    else {
+        // Longer work means more lanes once the chains are long: rounding adds up along one.
+        const double iters = fmax(64, floor(effort * 256));
+        const double wider = exp2(ceil(log2(fmax(1, iters / LONGEST_CHAIN))));
+        snprintf(out, 128, "lanes=%.0f iters=%.0f", (cpu ? 0x1p14 : 0x1p20) * wider,
+                 floor(iters / wider));
+    }
 }
 
 // Makes the compute ops long enough for the clock: about `aim_ns` a dispatch.
