@@ -240,6 +240,13 @@ static bool same_group(const struct shape *a, const struct shape *b)
             (b->variant->coopmat && strcmp(a->variant->coopmat, b->variant->coopmat) == 0));
 }
 
+// The fastest sample; of slopes the median, because noise makes single slopes too steep and
+// too flat alike.
+static double best_ns(const struct vkz_timing *timing)
+{
+    return timing->mode == VKZ_TIME_STAMPS ? timing->summary.min : timing->summary.median;
+}
+
 // Measures one shape at length and checks it. A ceiling is what the device can do: the
 // fastest sample counts, and the median is told beside it. *rate is 0 when it is wrong or cannot run.
 static enum vkz_status measure_shape(struct search *s, const struct shape *shape,
@@ -262,7 +269,7 @@ static enum vkz_status measure_shape(struct search *s, const struct shape *shape
         status = vkz_measure(s->params->meter, trial,
                              &(struct vkz_measure_params){.budget_ms = budget_ms}, timing, err);
         if (status == VKZ_OK)
-            *rate = work_of(s, shape) / timing->summary.min * 1e9;
+            *rate = work_of(s, shape) / best_ns(timing) * 1e9;
     }
     vkz_reference_destroy(&reference);
     vkz_trial_destroy(&trial);
@@ -288,7 +295,7 @@ static enum vkz_status settle(struct search *s, int first, int *winner, struct v
         status = measure_shape(s, &s->shapes[i], budget, timing, &rate, why, err);
         if (status == VKZ_OK && rate > best) {
             best = rate;
-            typical = rate * timing->summary.min / timing->summary.median;
+            typical = rate * best_ns(timing) / timing->summary.median;
             *winner = i;
         }
     }
