@@ -11,7 +11,7 @@
 #include "bench/check.h"
 #include "bench/job.h"
 
-enum { MAX_SHAPES = 192, FINALISTS = 3, MAX_SWEEP = 24, LONGEST_CHAIN = 4096 };
+enum { MAX_SHAPES = 192, FINALISTS = 3, MAX_SWEEP = 24, LONGEST_CHAIN = 1024 };
 static const double MIB = 1024 * 1024;
 
 // One way to run an op of the peak family, and what the screening saw.
