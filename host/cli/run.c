@@ -160,7 +160,9 @@ static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
                            const struct vkz_case *c, struct place place)
 {
     const struct vkz_options *o = run->options;
-    const bool smoke = vkz_tag_match(c->tags, "smoke") || o->tags || o->set;
+    // What is asked for by name, as a repro line does, runs whatever its turn.
+    const bool smoke = vkz_tag_match(c->tags, "smoke") || o->tags || o->variant ||
+                       place.count == 1;
     // Variants outside, kernels inside: inputs and reference of a storage type are reused.
     const char *seen[32];
     int seen_count = 0;
