@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/stats.h"
+
 static const double TINY = 1e-37;
 
 // What a class allows, whatever the naive emulation does.
@@ -372,12 +374,6 @@ double vkz_check_accuracy(const struct vkz_check *check)
     return check->max_error > 0 ? INFINITY : 1;
 }
 
-static int compare_doubles(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // Typical magnitude of the case's first float input, as the scale outputs are held against:
 // the median, which a few sentinels or spikes do not move.
 static double input_scale(const struct vkz_data *data)
@@ -394,7 +390,7 @@ static double input_scale(const struct vkz_data *data)
             if (isfinite(x[j]))
                 magnitudes[n++] = fabs((double)x[j]);
         }
-        qsort(magnitudes, (size_t)n, sizeof *magnitudes, compare_doubles);
+        vkz_sort(magnitudes, n);
         return n ? magnitudes[n / 2] : 0;
     }
     return 0;

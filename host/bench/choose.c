@@ -185,11 +185,6 @@ static const struct vkz_variant *wanted_variant(const struct vkz_kernel *const *
     return NULL;
 }
 
-static bool same_numbers(const struct vkz_variant *a, const struct vkz_variant *b)
-{
-    return strcmp(a->types, b->types) == 0 && strcmp(a->accumulate, b->accumulate) == 0;
-}
-
 static int collect(const struct vkz_choose_params *params,
                    struct vkz_candidate out[MAX_CANDIDATES], char why[512])
 {
@@ -207,7 +202,7 @@ static int collect(const struct vkz_choose_params *params,
             continue;
         for (const struct vkz_variant *v = kernel->variants; v->name; v++) {
             struct vkz_error err = {0};
-            if (!same_numbers(v, wanted))
+            if (!vkz_variant_same_numbers(v, wanted))
                 continue;
             if (!vkz_gpu_can_run(gpu, kernel, v, &err)) {
                 snprintf(why, 512, "%s.%s %.400s", kernel->name, v->name, err.message);
@@ -289,12 +284,6 @@ static void keep(struct vkz_choices *choices, const char *shape_class, const cha
     }
 }
 
-static int compare_times(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // Interleaved rounds over the candidates left; times[i] becomes each one's median.
 static enum vkz_status probe_rounds(const struct vkz_choose_params *params,
                                     struct vkz_trial **trials, double *times, int count,
@@ -330,7 +319,7 @@ static enum vkz_status probe_rounds(const struct vkz_choose_params *params,
     for (int i = 0; i < count && rounds; i++) {
         if (!trials[i])
             continue;
-        qsort(seen[i], (size_t)rounds, sizeof(double), compare_times);
+        vkz_sort(seen[i], rounds);
         times[i] = seen[i][rounds / 2];
     }
     return VKZ_OK;

@@ -14,6 +14,11 @@ static int compare_doubles(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+void vkz_sort(double *values, int n)
+{
+    qsort(values, (size_t)n, sizeof *values, compare_doubles);
+}
+
 uint64_t vkz_random_next(uint64_t *state)
 {
     uint64_t z = (*state += 0x9E3779B97F4A7C15u);
@@ -65,7 +70,7 @@ static void bootstrap_median(const double *sorted, int n, double *low, double *h
     uint64_t state = 0x766B7A6F6F626F6Fu + (uint64_t)n;
     for (int round = 0; round < BOOTSTRAP_ROUNDS; round++)
         medians[round] = resampled_median(thin, m, counts, &state);
-    qsort(medians, BOOTSTRAP_ROUNDS, sizeof *medians, compare_doubles);
+    vkz_sort(medians, BOOTSTRAP_ROUNDS);
     *low = vkz_quantile(medians, BOOTSTRAP_ROUNDS, 0.025);
     *high = vkz_quantile(medians, BOOTSTRAP_ROUNDS, 0.975);
 }
@@ -77,7 +82,7 @@ struct vkz_summary vkz_summarize(const double *samples, int n)
     if (!sorted)
         return s;
     memcpy(sorted, samples, (size_t)n * sizeof *sorted);
-    qsort(sorted, (size_t)n, sizeof *sorted, compare_doubles);
+    vkz_sort(sorted, n);
     s.min = sorted[0];
     s.q1 = vkz_quantile(sorted, n, 0.25);
     s.median = vkz_quantile(sorted, n, 0.5);
@@ -86,7 +91,7 @@ struct vkz_summary vkz_summarize(const double *samples, int n)
     bootstrap_median(sorted, n, &s.low, &s.high);
     for (int i = 0; i < n; i++)
         sorted[i] = fabs(sorted[i] - s.median);
-    qsort(sorted, (size_t)n, sizeof *sorted, compare_doubles);
+    vkz_sort(sorted, n);
     s.mad = vkz_quantile(sorted, n, 0.5);
     free(sorted);
     return s;

@@ -16,6 +16,9 @@ struct vkz_summary {
 // The bootstrap is seeded: equal samples give equal intervals.
 struct vkz_summary vkz_summarize(const double *samples, int n);
 
+// Sorts values ascending.
+void vkz_sort(double *values, int n);
+
 // The p-quantile (0..1) of sorted samples, interpolated linearly. NaN when n = 0.
 double vkz_quantile(const double *sorted, int n, double p);
 

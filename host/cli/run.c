@@ -201,11 +201,6 @@ static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
     return true;
 }
 
-static bool same_numbers(const struct vkz_variant *a, const struct vkz_variant *b)
-{
-    return strcmp(a->types, b->types) == 0 && strcmp(a->accumulate, b->accumulate) == 0;
-}
-
 // bench: one job a combination of storage and accumulation types, the kernel chosen by
 // measurement; with --all-kernels one job a kernel and variant.
 static bool add_bench_jobs(struct run *run, const struct vkz_suite_op *entry,
@@ -227,7 +222,7 @@ static bool add_bench_jobs(struct run *run, const struct vkz_suite_op *entry,
                                        strcmp(v->accumulate, "f32") != 0))
                 continue;
             for (int i = 0; i < seen_count; i++)
-                known = known || same_numbers(seen[i], v);
+                known = known || vkz_variant_same_numbers(seen[i], v);
             if (known && !o->all_kernels)
                 continue;
             if (!known && seen_count < 32)

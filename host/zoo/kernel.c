@@ -62,6 +62,11 @@ size_t vkz_type_size(enum vkz_type type)
     return (unsigned)type < TYPE_COUNT ? types[type].size : 0;
 }
 
+bool vkz_variant_same_numbers(const struct vkz_variant *a, const struct vkz_variant *b)
+{
+    return strcmp(a->types, b->types) == 0 && strcmp(a->accumulate, b->accumulate) == 0;
+}
+
 bool vkz_type_is_float(enum vkz_type type)
 {
     return type == VKZ_F32 || type == VKZ_F16 || type == VKZ_BF16;

@@ -121,6 +121,8 @@ extern const struct vkz_kernel *const vkz_kernels[];
 const struct vkz_kernel *vkz_kernel_find(const char *name);
 // The kernel's variant of that name or NULL.
 const struct vkz_variant *vkz_variant_find(const struct vkz_kernel *kernel, const char *name);
+// True when both store and sum in the same types: either may stand in for the other.
+bool vkz_variant_same_numbers(const struct vkz_variant *a, const struct vkz_variant *b);
 // Storage type of a bind's or tensor's `type` under a variant; VKZ_TYPE_NONE if unknown.
 enum vkz_type vkz_variant_type(const struct vkz_variant *variant, const char *type);
 
