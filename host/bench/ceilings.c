@@ -85,14 +85,11 @@ static void collect_shapes(struct search *s, const char *op)
                 snprintf(why, sizeof why, "%.290s", err.message);
                 continue;
             }
-            uint32_t index = 0;
-            for (int m = v->coopmat ? 0 : -1; m < (v->coopmat ? info_of(s)->coopmat_count : 0);
-                 m++) {
+            for (uint32_t index = 0; index == 0 || v->coopmat; index++) {
                 const struct vkz_coopmat_shape *matrix =
-                    m >= 0 ? &info_of(s)->coopmat[m] : NULL;
-                if (matrix &&
-                    (!matrix->subgroup_scope || strcmp(matrix->types, v->coopmat) != 0))
-                    continue;
+                    v->coopmat ? vkz_gpu_coopmat(info_of(s), v->coopmat, index) : NULL;
+                if (v->coopmat && !matrix)
+                    break;
                 for (int t = -1; t < 0 || (kernel->tunings && kernel->tunings[t].name); t++) {
                     if (s->count == MAX_SHAPES)
                         break;
@@ -107,7 +104,6 @@ static void collect_shapes(struct search *s, const char *op)
                     if (matrix)
                         shape->coopmat = *matrix;
                 }
-                index += matrix != NULL;
             }
         }
     }

@@ -208,13 +208,9 @@ static int collect(const struct vkz_choose_params *params,
                 snprintf(why, 512, "%s.%s %.400s", kernel->name, v->name, err.message);
                 continue;
             }
-            int shapes = 1;
-            if (v->coopmat) {
-                shapes = 0;
-                for (int s = 0; s < info->coopmat_count; s++)
-                    shapes += info->coopmat[s].subgroup_scope &&
-                              strcmp(info->coopmat[s].types, v->coopmat) == 0;
-            }
+            int shapes = v->coopmat ? 0 : 1;
+            while (v->coopmat && vkz_gpu_coopmat(info, v->coopmat, (uint32_t)shapes))
+                shapes++;
             for (int t = -1; t < 0 || (kernel->tunings && kernel->tunings[t].name); t++) {
                 const struct vkz_tuning *tuning = t < 0 ? &none[0] : &kernel->tunings[t];
                 if (params->tuning && strcmp(tuning->name, params->tuning) != 0)

@@ -66,6 +66,10 @@ enum vkz_status vkz_gpu_create(struct vkz_instance *instance, int index,
                                const struct vkz_gpu_params *params, struct vkz_gpu **out,
                                struct vkz_error *err);
 const struct vkz_gpu_info *vkz_gpu_get_info(const struct vkz_gpu *gpu);
+// Matching cooperative-matrix shape number `index` (subgroup scope, not saturating) for a
+// variant's element types: what coopmat_index of a plan counts. NULL beyond the last.
+const struct vkz_coopmat_shape *vkz_gpu_coopmat(const struct vkz_gpu_info *info,
+                                                const char *types, uint32_t index);
 // Sets the device names of vkzoo/env.h (subgroup_size, max_shared_bytes, ...).
 void vkz_gpu_env(const struct vkz_gpu *gpu, struct vkz_env *env);
 

@@ -7,6 +7,18 @@
 
 #include "gpu/internal.h"
 
+const struct vkz_coopmat_shape *vkz_gpu_coopmat(const struct vkz_gpu_info *info,
+                                                const char *types, uint32_t index)
+{
+    for (int i = 0; i < info->coopmat_count; i++) {
+        const struct vkz_coopmat_shape *shape = &info->coopmat[i];
+        if (!strcmp(shape->types, types) && shape->subgroup_scope && !shape->saturating &&
+            index-- == 0)
+            return shape;
+    }
+    return NULL;
+}
+
 bool vkz_gpu_can_run(struct vkz_gpu *gpu, const struct vkz_kernel *kernel,
                      const struct vkz_variant *variant, struct vkz_error *err)
 {
@@ -21,12 +33,8 @@ bool vkz_gpu_can_run(struct vkz_gpu *gpu, const struct vkz_kernel *kernel,
     }
     if (!variant->coopmat)
         return true;
-    for (int i = 0; i < gpu->info.coopmat_count; i++) {
-        const struct vkz_coopmat_shape *shape = &gpu->info.coopmat[i];
-        if (!strcmp(shape->types, variant->coopmat) && shape->subgroup_scope &&
-            !shape->saturating)
-            return true;
-    }
+    if (vkz_gpu_coopmat(&gpu->info, variant->coopmat, 0))
+        return true;
     vkz_error_set(err, VKZ_SKIP,
                   "needs cooperative matrix %s at subgroup scope, which the device does not "
                   "list",

@@ -160,24 +160,24 @@ static enum vkz_status resolve_coopmat(struct vkz_plan *plan, uint32_t index,
                                        struct vkz_error *err)
 {
     const struct vkz_gpu_info *info = &plan->gpu->info;
-    if (!plan->variant->coopmat)
+    const char *types = plan->variant->coopmat;
+    if (!types)
         return VKZ_OK;
-    uint32_t seen = 0;
-    for (int i = 0; i < info->coopmat_count; i++) {
-        const struct vkz_coopmat_shape *shape = &info->coopmat[i];
-        if (strcmp(shape->types, plan->variant->coopmat) || !shape->subgroup_scope ||
-            shape->saturating || seen++ != index)
-            continue;
+    const struct vkz_coopmat_shape *shape = vkz_gpu_coopmat(info, types, index);
+    if (shape) {
         vkz_env_set(&plan->env, "CM_M", shape->m);
         vkz_env_set(&plan->env, "CM_N", shape->n);
         vkz_env_set(&plan->env, "CM_K", shape->k);
         return VKZ_OK;
     }
+    uint32_t seen = 0;
+    while (vkz_gpu_coopmat(info, types, seen))
+        seen++;
     char reason[128];
     snprintf(
         reason, sizeof reason,
         "needs cooperative matrix %s number %u at subgroup scope; the device lists %u",
-        plan->variant->coopmat, index, seen);
+        types, index, seen);
     return skip(plan, err, reason);
 }
 
