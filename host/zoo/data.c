@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "zoo/fill.h"
+#include "zoo/gradient.h"
 
 // Large enough to share out, small enough that every thread gets some.
 enum { ROUND_CHUNK = 1 << 16 };
@@ -152,6 +153,9 @@ enum vkz_status vkz_data_create(const struct vkz_case *c,
         if (status != VKZ_OK)
             goto fail;
     }
+    status = vkz_forward_fill(data, threads, err);
+    if (status != VKZ_OK)
+        goto fail;
     *out = data;
     return VKZ_OK;
 

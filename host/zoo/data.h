@@ -48,6 +48,7 @@ struct vkz_reference {
     int64_t units;        // of the whole case
     int64_t unit_count;   // computed
     int64_t *unit_index;  // ascending, which ones
+    bool *ambiguous;      // of each computed unit: see vkz_ref_ambiguous
     struct vkz_expected outputs[VKZ_MAX_TENSORS];
     int output_count;
     double flops_spent;

@@ -607,6 +607,12 @@ enum vkz_status vkz_fill_check(const char *text, const struct vkz_op *op,
         return vkz_error_set(err, VKZ_BAD_INPUT, "%s has no fill of its own for %s",
                              op->name, tensor->name);
     }
+    if (strcmp(text, "forward") == 0) {
+        if (op->forward)
+            return VKZ_OK;
+        return vkz_error_set(err, VKZ_BAD_INPUT, "%s has no forward op to fill %s from",
+                             op->name, tensor->name);
+    }
     return parse_fill(text, tensor, env, &entry, arguments, err);
 }
 
@@ -689,6 +695,10 @@ enum vkz_status vkz_fill_array(const struct vkz_case *c, struct vkz_array *array
     if (strcmp(text, "op") == 0) {
         memset(array->wide, 0, (size_t)array->count * sizeof(union word));
         c->op->fill(&job.fill, array->tensor->name);
+        return VKZ_OK;
+    }
+    if (strcmp(text, "forward") == 0) { // see vkz_forward_fill
+        memset(array->wide, 0, (size_t)array->count * sizeof(union word));
         return VKZ_OK;
     }
     const enum vkz_status status =

@@ -50,11 +50,13 @@ struct vkz_tensor {
     const char *when;  // exists when not 0; NULL: always
     // Inputs: default fill, "normal(1)" when NULL; "op" = the contract's fill(). Arguments
     // are expressions over the case: "range(0, experts - 1)", "zipf(1.5, experts)".
+    // "forward" in a backward op: the forward op's output of this name.
     const char *fill;
     const char *doc;
 };
 
-// Tolerance classes of the specifications.
+// Tolerance classes of the specifications. Integer outputs are compared exactly in every
+// class: VKZ_TOL_TOPK is for ops whose integers come from vkz_ref_ambiguous choices.
 enum vkz_tolerance {
     VKZ_TOL_EXACT,
     VKZ_TOL_ELEM,
@@ -82,6 +84,11 @@ double *vkz_ref_out(struct vkz_ref *ref, const char *name);
 double *vkz_ref_scale(struct vkz_ref *ref, const char *name);
 // Temporary storage of this call, zeroed, freed by the caller of the reference. Never NULL.
 void *vkz_ref_temp(struct vkz_ref *ref, size_t bytes);
+// For units that choose by real-valued scores: the last score chosen and the first one left
+// out are closer than rounding can tell (4u max|score|, u = 2^-24, more where a score is a
+// long sum), so a correct kernel may choose otherwise. The unit is left out of the
+// comparison. Scores that tie exactly are not ambiguous: the lower index is chosen.
+void vkz_ref_ambiguous(struct vkz_ref *ref);
 
 // For the contract's own fills: the tensor to write (float or int32_t by its type), and a
 // counter-based random source: the same (seed, tensor, index) gives the same number.
@@ -107,6 +114,10 @@ struct vkz_identity {
 struct vkz_op {
     const char *name;
     const char *family;
+    // A backward op: the op whose gradients it computes. It has the forward op's inputs by
+    // the same names, `dy` in for an output y, and out `dx` for an input x (`dv_` where `dv`
+    // is taken). Unit tests hold it against central differences of the forward op.
+    const char *forward;
     int abi;
     const char *title; // one line
     const char *doc;   // maths and source, as shown by `list` and `where`

@@ -16,6 +16,7 @@ struct vkz_ref {
     // Of the unit being computed, by tensor; NULL for inputs and absent outputs.
     double *out[VKZ_MAX_TENSORS];
     double *scale[VKZ_MAX_TENSORS];
+    bool *ambiguous;
     struct temp *temps;
 };
 
@@ -106,6 +107,8 @@ void *vkz_ref_temp(struct vkz_ref *ref, size_t bytes)
     return memset(result, 0, size);
 }
 
+void vkz_ref_ambiguous(struct vkz_ref *ref) { *ref->ambiguous = true; }
+
 static void temps_reset(struct vkz_ref *ref)
 {
     for (struct temp *t = ref->temps; t; t = t->next)
@@ -125,6 +128,7 @@ static void run_chunk(void *context, int64_t piece)
 {
     const struct run *run = context;
     struct vkz_reference *r = run->reference;
+    bool unread; // naive's own doubts say nothing
     struct vkz_ref ref = {.data = run->data};
     const int64_t first = piece * run->chunk;
     const int64_t rest = r->unit_count - first;
@@ -137,6 +141,7 @@ static void run_chunk(void *context, int64_t piece)
             ref.out[tensor] = (run->naive ? e->naive : e->reference) + offset;
             ref.scale[tensor] = (run->naive ? run->scratch[o] : e->scale) + offset;
         }
+        ref.ambiguous = run->naive ? &unread : &r->ambiguous[i];
         run->op->reference(&ref, r->unit_index[i]);
         temps_reset(&ref);
     }
@@ -289,7 +294,8 @@ static enum vkz_status create_units(struct vkz_reference *r, const struct vkz_ca
                              status != VKZ_OK ? inner.message : "expected at least 1");
     r->unit_count = unit_budget(c, r->units, max_flops);
     r->unit_index = malloc((size_t)r->unit_count * sizeof *r->unit_index);
-    if (!r->unit_index)
+    r->ambiguous = calloc((size_t)r->unit_count, sizeof *r->ambiguous);
+    if (!r->unit_index || !r->ambiguous)
         return vkz_error_set(err, VKZ_FAILED, "%s: out of memory: %lld units", c->id,
                              (long long)r->unit_count);
     choose_units(r->units, r->unit_count, c->seed, r->unit_index);
@@ -387,6 +393,7 @@ void vkz_reference_destroy(struct vkz_reference **reference)
         free((*reference)->outputs[i].scale);
     }
     free((*reference)->unit_index);
+    free((*reference)->ambiguous);
     free(*reference);
     *reference = NULL;
 }
