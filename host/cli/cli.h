@@ -25,6 +25,7 @@ struct vkz_options {
     int selector_count;
     const char *device, *tags, *set, *kernel, *variant, *tuning, *spec, *out, *resume;
     const char *cache_folder, *spirv;
+    const char *by, *format, *fail_on; // compare
     uint64_t seed;
     double budget_ms, timeout_s;
     int workers;
@@ -49,6 +50,7 @@ int vkz_cmd_check(const struct vkz_options *options);
 int vkz_cmd_bench(const struct vkz_options *options);
 int vkz_cmd_peak(const struct vkz_options *options);
 int vkz_cmd_lint(const struct vkz_options *options);
+int vkz_cmd_compare(const struct vkz_options *options);
 int vkz_cmd_worker(const struct vkz_options *options);
 
 // Prints "vkzoo: message" to stderr and returns the exit status that goes with it.

@@ -81,6 +81,18 @@ const struct vkz_verb_entry vkz_verbs[] = {
      "usage: vkzoo lint FILE… [--strict] [--json]\n\n"
      "Exit status 1 when a file has errors (with --strict: warnings too).\n",
      vkz_cmd_lint},
+    {"compare", "what became faster or slower from one result file to another",
+     "usage: vkzoo compare A.jsonl B.jsonl [options]\n\n"
+     "Cases are matched by case and variant. Verdicts: faster, slower, same (within 2 %),\n"
+     "cannot tell (and why), broken (ran in A, wrong or dead in B). Faster and slower need an\n"
+     "interval of the ratio that leaves 1 out, samples that differ (rank test), and more\n"
+     "than 1 %. Means: cases weigh the same in their op, ops in their family.\n"
+     "  --by case|kernel|op      what a row is (default case)\n"
+     "  --format text|md|csv|json\n"
+     "  --fail-on slower:3%      exit status 1 when a case is slower by more, or broken;\n"
+     "                           77 when no case is in both files\n\n"
+     "example: vkzoo compare before.jsonl after.jsonl --fail-on slower:3%\n",
+     vkz_cmd_compare},
     {"worker", NULL, "usage: internal: run by check, bench and peak\n", vkz_cmd_worker},
     {0},
 };
@@ -144,7 +156,7 @@ static const struct option options_table[] = {
     OPTION("--jobs", OPTION_INT, workers, "check"),
     OPTION("--in-fd", OPTION_INT, fd_in, "worker"),
     OPTION("--out-fd", OPTION_INT, fd_out, "worker"),
-    OPTION("--json", OPTION_FLAG, json, "info list lint " RUNS " peak"),
+    OPTION("--json", OPTION_FLAG, json, "info list lint compare " RUNS " peak"),
     OPTION("--all-kernels", OPTION_FLAG, all_kernels, "bench"),
     OPTION("--fresh", OPTION_FLAG, fresh, "bench"),
     OPTION("--no-cold", OPTION_FLAG, no_cold, "bench"),
@@ -156,6 +168,9 @@ static const struct option options_table[] = {
     OPTION("--full", OPTION_FLAG, full, "peak"),
     OPTION("--quick", OPTION_FLAG, quick, "bench"),
     OPTION("--strict", OPTION_FLAG, strict, "lint"),
+    OPTION("--by", OPTION_TEXT, by, "compare"),
+    OPTION("--format", OPTION_TEXT, format, "compare"),
+    OPTION("--fail-on", OPTION_TEXT, fail_on, "compare"),
     OPTION("--identities", OPTION_FLAG, identities, "check"),
     {0},
 };
