@@ -262,7 +262,8 @@ def _presence(front, compiled, complaints):
         if bind.binding not in bindings:
             complaints.at(bind.line, f"no GLSL buffer has binding {bind.binding}; "
                           f"expected one with a member called {bind.name}")
-        elif (bind.binding, bind.name) not in names:
+        elif not names & {(bind.binding, bind.name), (bind.binding, bind.name + "_")}:
+            # A gradient may be called `do`, which GLSL keeps for itself: there do_ it is.
             found = " ".join(sorted(n for b, n in names if b == bind.binding))
             complaints.at(bind.line, f"the GLSL buffer of binding {bind.binding} has "
                           f"names {found}; expected a member or instance called "
