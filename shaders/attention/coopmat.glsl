@@ -18,9 +18,11 @@
 // seconds.
 //
 // The includer defines ATTENTION_WEIGHT to the number of a WEIGHT_ constant of
-// lib/score.glsl: softmax or sigmoid.
+// lib/score.glsl: softmax or sigmoid. Lists of keys are lib/flash_span.glsl's: who defines
+// FLASH_LIST has a main() of its own.
 #include "attention/io.glsl"
 #include "attention/hooks.glsl"
+#include "lib/flash_span.glsl"
 
 layout(local_size_x = 128, local_size_x_id = 0) in;
 
@@ -112,36 +114,31 @@ MatC add_values(const uint warp, const uint n, const uint c, const MatC x)
 }
 
 // What the values that are not finite add to one output: nothing where they are hidden.
-float odd_values(const score_map s, const uint r, const uint row, const uint column,
-                 const int j0, const int j_end)
+float odd_values(const score_map s, const flash_span span, const uint r, const uint row,
+                 const uint column)
 {
-    const int p = int(row) + s.kv_len - s.q_len;
+    const int p = flash_position_of_(s, row);
     const int segment = MASK == MASK_DOC ? score_segment_load(uint(max(p, 0))) : 0;
     float x = 0.0;
-    for (int j = j0; j < min(j0 + int(KEYS), j_end); j++) {
-        if (column < V_DIM && score_visible(s, p, j, segment)) {
-            const float y = io_v_element(uint(j), column);
-            if (not_finite(vec4(y))) {
-                x = fma(float(weights[r * P_PITCH + uint(j - j0)]), y, x);
+    for (int j = span.at; j < min(span.at + int(KEYS), span.end); j++) {
+        if (column < V_DIM && flash_sees_(s, span, row, p, uint(j), segment)) {
+            const float v = io_v_element(uint(j), column);
+            if (not_finite(vec4(v))) {
+                x = fma(float(weights[r * P_PITCH + uint(j - span.at)]), v, x);
             }
         }
     }
     return x;
 }
 
-void main()
+// Rows begin .. end - 1, at most ROWS. All lanes of the workgroup come here together, once.
+void coopmat_rows(const score_map s, const uint begin, const uint end)
 {
-    io_begin(gl_WorkGroupID.y, gl_WorkGroupID.z);
-    const score_map s = io_score_map();
     const uint lane = gl_LocalInvocationID.x;
     const uint warp = gl_SubgroupID;
     const bool works = warp < WARPS; // a subgroup too many only stages
-    // Under a causal mask the last rows see the most keys: start with them.
-    const uint begin = (gl_NumWorkGroups.x - 1u - gl_WorkGroupID.x) * ROWS;
-    const uint end = min(begin + ROWS, uint(pc.q_len));
-    const int delta = pc.kv_len - pc.q_len;
-    const int p_low = int(begin) + delta;
-    const int p_high = int(end) - 1 + delta;
+    const int p_low = flash_position_of_(s, begin);
+    const int p_high = flash_position_of_(s, end - 1u);
 
     for (uint i = lane; i < ROWS * D_PITCH; i += gl_WorkGroupSize.x) {
         const uint row = begin + i / D_PITCH;
@@ -171,9 +168,11 @@ void main()
         }
     }
 
-    const ivec2 range = score_key_range(s, p_low, p_high);
-    for (int j0 = range.x; j0 < range.y; j0 += int(KEYS)) {
-        const bool whole = score_all_visible(s, p_low, p_high, j0, j0 + int(KEYS) - 1);
+    const ivec2 range = FLASH_LISTED ? ivec2(0) : score_key_range(s, p_low, p_high);
+    for (flash_span span = flash_begin(range); span.at < span.end;
+         span = flash_step(span, int(KEYS))) {
+        const int j0 = span.at;
+        const bool whole = flash_whole_(s, span, p_low, p_high, int(KEYS));
         barrier();
         stage_keys(j0);
         barrier();
@@ -199,7 +198,7 @@ void main()
         // A lane takes a row: scores, maximum, weights.
         for (uint r = lane; r < ROWS; r += gl_WorkGroupSize.x) {
             const uint row = min(begin + r, uint(pc.q_len) - 1u);
-            const int p = int(row) + delta;
+            const int p = flash_position_of_(s, row);
             int segment = 0;
             if (MASK == MASK_DOC) {
                 segment = score_segment_load(uint(max(p, 0)));
@@ -210,8 +209,9 @@ void main()
                 const uint key = uint(min(at, pc.kv_len - 1));
                 const float x =
                     score_modify(s, sums[r * S_PITCH + j] * s.scale, p, row, key);
-                const bool seen = whole || (at < range.y &&
-                                            score_visible(s, p, int(key), segment));
+                const bool seen =
+                    whole || (at < span.end &&
+                              flash_sees_(s, span, row, p, key, segment));
                 // Below every score: marks a pair that is not visible.
                 sums[r * S_PITCH + j] = seen ? x : -3.4e38;
                 // Of a sigmoid, 2^min(x, 0) is the order of magnitude.
@@ -293,8 +293,8 @@ void main()
             barrier();
             for (uint i = lane; i < ROWS * O_PITCH; i += gl_WorkGroupSize.x) {
                 const uint r = i / O_PITCH;
-                outs[i] += odd_values(s, r, min(begin + r, end - 1u), i % O_PITCH, j0,
-                                      range.y);
+                outs[i] +=
+                    odd_values(s, span, r, min(begin + r, end - 1u), i % O_PITCH);
             }
         } else if (odd_flag != 0u) {
             [[unroll]] for (uint n = 0; n < V_STEPS; n++) {
@@ -302,8 +302,8 @@ void main()
                 for (uint i = lane; i < ROWS * CM_N; i += gl_WorkGroupSize.x) {
                     const uint r = i / CM_N;
                     sums[r * S_PITCH + i % CM_N] =
-                        odd_values(s, r, min(begin + r, end - 1u),
-                                   n * CM_N + i % CM_N, j0, range.y);
+                        odd_values(s, span, r, min(begin + r, end - 1u),
+                                   n * CM_N + i % CM_N);
                 }
                 barrier();
                 if (works) {
@@ -357,3 +357,13 @@ void main()
         barrier();
     }
 }
+
+#ifndef FLASH_LIST
+void main()
+{
+    io_begin(gl_WorkGroupID.y, gl_WorkGroupID.z);
+    // Under a causal mask the last rows see the most keys: start with them.
+    const uint begin = (gl_NumWorkGroups.x - 1u - gl_WorkGroupID.x) * ROWS;
+    coopmat_rows(io_score_map(), begin, min(begin + ROWS, uint(pc.q_len)));
+}
+#endif

@@ -28,7 +28,8 @@
 //               float flash_row_scale(uint row, float norm2)   factor on the scores of
 //                                                  a row, norm2 = |q|^2
 //               void flash_store(uint row, uint c, vec4 o)
-// and calls flash_lane() with row indices of its own (which need not be contiguous).
+// and calls flash_lane() with row indices of its own (which need not be contiguous). Lists
+// of keys are lib/flash_span.glsl's.
 //
 // ROLL = 1 leaves the loops that fill and empty the private arrays as loops: a driver
 // that keeps large arrays in memory anyway compiles several times faster so. On a GPU it
@@ -39,7 +40,7 @@
 #extension GL_KHR_shader_subgroup_basic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
 
-#include "lib/score.glsl"
+#include "lib/flash_span.glsl"
 
 const uint FLASH_CHUNK = 2u * SUBGROUP;
 
@@ -115,14 +116,13 @@ void flash_store_rows(const uint first, const uint stride, const uint end)
 void flash_lane(const score_map s, const uint first, const uint stride, const int p_low,
                 const int p_high)
 {
-    const int delta = s.kv_len - s.q_len;
     const uint lane = gl_SubgroupInvocationID % SUBGROUP;
     int p[ROWS];
     int segment[ROWS];
     float row_scale[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; r++) {
         flash_row_[r] = min(first + r * stride, uint(s.q_len) - 1u);
-        p[r] = int(flash_row_[r]) + delta;
+        p[r] = flash_position_of_(s, flash_row_[r]);
         segment[r] = 0;
         if (MASK == MASK_DOC) {
             // A query before the first key sees nothing, whatever its segment.
@@ -148,12 +148,13 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
         row_scale[r] = flash_row_scale(flash_row_[r], flash_norm2_[r]);
     }
 
-    const ivec2 range = score_key_range(s, p_low, p_high);
-    for (int j0 = range.x; j0 < range.y; j0 += int(KEYS)) {
-        const bool whole = score_all_visible(s, p_low, p_high, j0, j0 + int(KEYS) - 1);
+    const ivec2 range = FLASH_LISTED ? ivec2(0) : score_key_range(s, p_low, p_high);
+    for (flash_span span = flash_begin(range); span.at < span.end;
+         span = flash_step(span, int(KEYS))) {
+        const bool whole = flash_whole_(s, span, p_low, p_high, int(KEYS));
         uint key[KEYS];
         [[unroll]] for (uint j = 0; j < KEYS; j++) {
-            key[j] = min(uint(j0) + j, uint(s.kv_len) - 1u);
+            key[j] = uint(min(span.at + int(j), span.end - 1));
         }
 
         // Scores.
@@ -197,8 +198,8 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
         if (!whole) {
             [[unroll]] for (uint j = 0; j < KEYS; j++) {
                 [[unroll]] for (uint r = 0; r < ROWS; r++) {
-                    seen[r * KEYS + j] = j0 + int(j) < range.y &&
-                        score_visible(s, p[r], int(key[j]), segment[r]);
+                    seen[r * KEYS + j] = span.at + int(j) < span.end &&
+                        flash_sees_(s, span, flash_row_[r], p[r], key[j], segment[r]);
                 }
             }
         }
@@ -251,7 +252,7 @@ void flash_lane(const score_map s, const uint first, const uint stride, const in
                             const uint at = r * KEYS + j;
                             const float y = fma(w[at], x, o[r]);
                             // Keys past the end repeat the last one: nothing to hide.
-                            o[r] = MASK == MASK_NONE || seen[at] ? y : o[r];
+                            o[r] = !FLASH_HIDES || seen[at] ? y : o[r];
                         }
                     }
                     [[unroll]] for (uint r = 0; r < ROWS; r++) {

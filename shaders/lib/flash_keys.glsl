@@ -29,7 +29,7 @@
 #ifndef VKZ_FLASH_KEYS_GLSL
 #define VKZ_FLASH_KEYS_GLSL
 
-#include "lib/score.glsl"
+#include "lib/flash_span.glsl"
 
 const uint FLASH_D4 = (HEAD_DIM + 3u) / 4u;
 const uint FLASH_V4 = (V_DIM + 3u) / 4u;
@@ -143,7 +143,8 @@ void flash_merge_(const uint r, const uint row)
 }
 
 // Rows first .. first + ROWS - 1 of which those below `end` count, and keys
-// [keys.x, keys.y). All lanes of the workgroup come here together.
+// [keys.x, keys.y), or those of the list (lib/flash_span.glsl). All lanes of the workgroup
+// come here together.
 void flash_keys(const uint first, const uint end, const ivec2 keys)
 {
     const uint lane = gl_LocalInvocationID.x;
@@ -162,16 +163,17 @@ void flash_keys(const uint first, const uint end, const ivec2 keys)
         flash_load_q_(i);
     }
 
-    for (int j0 = keys.x; j0 < keys.y; j0 += int(FLASH_GROUPS * KEYS)) {
+    for (flash_span span = flash_begin(keys); span.at < span.end;
+         span = flash_step(span, int(FLASH_GROUPS * KEYS))) {
         uint key[KEYS];
         bool seen[ROWS * KEYS];
         [[unroll]] for (uint j = 0; j < KEYS; j++) {
-            const int at = j0 + int(j * FLASH_GROUPS + group);
-            key[j] = uint(min(at, keys.y - 1));
+            const int at = span.at + int(j * FLASH_GROUPS + group);
+            key[j] = uint(min(at, span.end - 1));
             [[unroll]] for (uint r = 0; r < ROWS; r++) {
                 seen[r * KEYS + j] =
-                    at < keys.y &&
-                    score_visible(flash_map[r], flash_position[r], at, 0);
+                    at < span.end && flash_sees_(flash_map[r], span, flash_row_[r],
+                                                 flash_position[r], key[j], 0);
                 flash_w_[r * KEYS + j] = 0.0;
             }
         }

@@ -24,10 +24,11 @@
 //               lib/flash.glsl (plain), with any c
 //               void flash_store(uint row, uint c, vec4 o)
 //               float flash_finish(uint row, bool store, float m, float l)
+// Lists of keys are lib/flash_span.glsl's.
 #ifndef VKZ_FLASH_TILE_GLSL
 #define VKZ_FLASH_TILE_GLSL
 
-#include "lib/score.glsl"
+#include "lib/flash_span.glsl"
 
 const bool FLASH_MAX = WEIGHT == WEIGHT_SOFTMAX;
 const bool FLASH_SUM = WEIGHT == WEIGHT_SOFTMAX || WEIGHT == WEIGHT_SOFTPLUS;
@@ -79,7 +80,6 @@ void flash_stage_slab_(const score_map s, const uint key0)
 // the first and last key position of the rows that count. All lanes come here together.
 void flash_tile(const score_map s, const uint row0, const int p_low, const int p_high)
 {
-    const int delta = s.kv_len - s.q_len;
     const uint across = gl_LocalInvocationID.x % ACROSS;
     const uint down = gl_LocalInvocationID.x / ACROSS * FLASH_ROWS; // the lane's first row
     uint row[FLASH_ROWS];
@@ -91,7 +91,7 @@ void flash_tile(const score_map s, const uint row0, const int p_low, const int p
     vec4 o[FLASH_ROWS * FLASH_QUADS];
     [[unroll]] for (uint r = 0; r < FLASH_ROWS; r++) {
         row[r] = min(row0 + down + r, uint(s.q_len) - 1u);
-        p[r] = int(row[r]) + delta;
+        p[r] = flash_position_of_(s, row[r]);
         segment[r] = 0;
         if (MASK == MASK_DOC) {
             // A query before the first key sees nothing, whatever its segment.
@@ -120,9 +120,11 @@ void flash_tile(const score_map s, const uint row0, const int p_low, const int p
         }
     }
 
-    const ivec2 range = score_key_range(s, p_low, p_high);
-    for (int j0 = range.x; j0 < range.y; j0 += int(KEYS)) {
-        const bool whole = score_all_visible(s, p_low, p_high, j0, j0 + int(KEYS) - 1);
+    const ivec2 range = FLASH_LISTED ? ivec2(0) : score_key_range(s, p_low, p_high);
+    for (flash_span span = flash_begin(range); span.at < span.end;
+         span = flash_step(span, int(KEYS))) {
+        const int j0 = span.at;
+        const bool whole = flash_whole_(s, span, p_low, p_high, int(KEYS));
 
         // Scores of keys j0 + across + n * ACROSS.
         float x[FLASH_ROWS * FLASH_KEYS];
@@ -158,8 +160,9 @@ void flash_tile(const score_map s, const uint row0, const int p_low, const int p
             [[unroll]] for (uint r = 0; r < FLASH_ROWS; r++) {
                 const uint i = r * FLASH_KEYS + n;
                 x[i] = score_modify(s, x[i] * (factor * row_scale[r]), p[r], row[r], key);
-                seen[i] = whole || (at < range.y &&
-                                    score_visible(s, p[r], int(key), segment[r]));
+                seen[i] = whole ||
+                          (at < span.end &&
+                           flash_sees_(s, span, row[r], p[r], key, segment[r]));
             }
         }
 
