@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+//
+// Linear attention with scalar decay, token by token
+//
+//   S_t = e^g_t S_{t-1} + phi(k_t) (x) v_t,  o_t = tau phi(q_t) S_t
+//
+// Linear transformers arXiv 2006.16236; RetNet 2307.08621.
+//
+// Why this one: reads and writes the state once and nothing else of any size: the kernel
+// of decoding, and of sequences shorter than a chunk or two. Loses to the chunked forms,
+// which use what they read of the state for a whole chunk.
+//
+//! kernel   linear_attention_recurrent
+//! op       linear_attention/1
+//! tier     T0
+//! bind     0 q   in   T[batch, heads, len, head_dim]
+//! bind     1 k   in   T[batch, heads, len, head_dim]
+//! bind     2 v   in   T[batch, heads, len, v_dim]
+//! bind     3 g   in   f32[DECAY == DECAY.head ? 1 : batch, heads, DECAY == DECAY.head ? 1 : len]  when DECAY != DECAY.none
+//! bind     4 s0  in   f32[batch, heads, head_dim, v_dim]  when INIT == INIT.on
+//! bind     5 z0  in   f32[batch, heads, head_dim]  when INIT == INIT.on && NORMALISE == NORMALISE.sum
+//! bind     6 o   out  T[batch, heads, len, v_dim]
+//! bind     7 st  out  f32[batch, heads, head_dim, v_dim]  when FINAL == FINAL.on
+//! bind     8 zt  out  f32[batch, heads, head_dim]  when FINAL == FINAL.on && NORMALISE == NORMALISE.sum
+//! push     heads:u32 len:u32 tau:f32
+//! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64
+//! spec     3 TOKENS u32 1 = max(1,min(8,floor(512/head_dim)))   // tokens staged at a time
+//! spec     4 SLICES u32 8 = is_cpu ? 1 : 8   // lanes that share a column
+//! spec     5 ROLL u32 0 = is_cpu
+//! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
+//! spec     16 DECAY u32 0
+//! spec     17 FEATURE u32 0
+//! spec     18 NORMALISE u32 0
+//! spec     19 INIT u32 0
+//! spec     20 FINAL u32 0
+//! spec     32 HEAD_DIM u32 64 = head_dim
+//! spec     33 V_DIM u32 64 = v_dim
+//! shared   32 * TOKENS * ceildiv(HEAD_DIM,4) + 16 * (SLICES == 1 ? 1 : WG_SIZE)
+//! when     NORMALISE != NORMALISE.abs : the sum of magnitudes is not a recurrence
+//! pass     main  groups ceildiv(v_dim,4*WG_SIZE/SLICES) heads batch
+//! variant  f32  T=f32
+//! variant  f16  T=f16
+//! variant  bf16 T=bf16
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x = 64, local_size_x_id = 0) in;
+layout(constant_id = 3) const uint TOKENS = 1;
+layout(constant_id = 4) const uint SLICES = 8;
+layout(constant_id = 5) const uint ROLL = 0;
+
+#include "linear/linear_attention.glsl"
+
+#define RECURRENT_KINDS 2
+shared vec4 recurrent_rows[TOKENS * RECURRENT_KINDS * ((HEAD_DIM + 3) / 4)];
+shared vec4 recurrent_parts[SLICES == 1 ? 1 : gl_WorkGroupSize.x];
+#include "lib/recurrent.glsl"
+
+void main()
+{
+    io_begin(gl_WorkGroupID.y, gl_WorkGroupID.z);
+    const uint groups = gl_WorkGroupSize.x / SLICES;
+    const uint j = gl_WorkGroupID.x * groups + gl_LocalInvocationID.x % groups;
+    const uint slice = gl_LocalInvocationID.x / groups;
+    chunk_begin(j, slice, INIT != 0);
+    chunk_walk(0u, pc.len, j, slice);
+    if (FINAL != 0) {
+        chunk_end(j, slice);
+    }
+}
