@@ -13,6 +13,8 @@
 //   select_next_lane(n, after)        the lane's best element after `after` = (key, index)
 //                                     in descending order; .x == 0: none. For a few
 //                                     elements, wanted in the order of their values
+//   select_rank(n, i)                 how many elements are selected before element i. For a
+//                                     lane that has one element of a short row
 //   select_cut_group(n, top)          a workgroup has a row: histograms of 8 bits
 //   select_compact_group(n, cut, per) calls the hook for what is selected, in index order
 //
@@ -113,6 +115,18 @@ uvec2 select_next_lane(const uint n, const uvec2 after)
         best = better ? uvec2(key, i) : best;
     }
     return best;
+}
+
+// Below `top` for exactly those that a selection of `top` takes.
+uint select_rank(const uint n, const uint i)
+{
+    const uint mine = select_load(i);
+    uint before = 0u;
+    for (uint j = 0; j < n; j++) {
+        const uint key = select_load(j);
+        before += key > mine || (key == mine && j < i) ? 1u : 0u;
+    }
+    return before;
 }
 
 // --- a row a workgroup ----------------------------------------------------------------
