@@ -5,6 +5,13 @@
 // The includer defines ATTENTION_WEIGHT to the number of a WEIGHT_ constant of
 // lib/score.glsl, and ATTENTION_DECODE if the op is attention_decode. Of the tensors only
 // those that the op has are declared.
+//
+// Ops of other families that attend with the same tile define ATTENTION_PLAIN: softmax of
+// the scores as they are, with a mask and perhaps a log-sum-exp. They may set
+//   IO_MASK                    the one mask (a MASK_ number) of an op without the axis MASK:
+//                              queries and keys are then `len` tokens
+//   IO_BIND_O IO_BIND_LSE      bindings of the outputs; without IO_BIND_LSE there is no lse
+//   IO_PUSH_MORE               members that follow tau in the push constants
 #ifndef VKZ_ATTENTION_IO_GLSL
 #define VKZ_ATTENTION_IO_GLSL
 
@@ -21,20 +28,34 @@ layout(constant_id = 33) const uint V_DIM = 64;
 
 #if ATTENTION_WEIGHT == 3 // softplus: causal, nothing else
 const uint MASK = 1;
+#elif defined(IO_MASK)
+const uint MASK = IO_MASK;
 #else
 layout(constant_id = 16) const uint MASK = 0;
 #endif
-#if ATTENTION_WEIGHT <= 1
+#if ATTENTION_WEIGHT == 0 && !defined(ATTENTION_PLAIN)
+#define IO_MODIFIERS // CAP and SINK
+#endif
+#if ATTENTION_WEIGHT <= 1 && !defined(ATTENTION_PLAIN)
+#define IO_BIAS
 layout(constant_id = 17) const uint BIAS = 0;
 #else
 const uint BIAS = 0;
 #endif
-#if ATTENTION_WEIGHT == 0
+#ifdef IO_MODIFIERS
+#define IO_BIND_O 7
+#define IO_BIND_LSE 8
 layout(constant_id = 18) const uint CAP = 0;
 layout(constant_id = 19) const uint SINK = 0;
-layout(constant_id = 20) const uint LSE = 0;
 #else
 const uint CAP = 0;
+const uint SINK = 0;
+#endif
+#ifndef IO_BIND_O
+#define IO_BIND_O 7
+#endif
+#if ATTENTION_WEIGHT == 0 && defined(IO_BIND_LSE)
+layout(constant_id = 20) const uint LSE = 0;
 #endif
 #if ATTENTION_WEIGHT == 2
 layout(constant_id = 21) const uint NORM = 0;
@@ -46,6 +67,9 @@ layout(push_constant, std430) uniform Push {
     uint heads, kv_heads;
 #if ATTENTION_WEIGHT == 3
     int len;
+#elif defined(IO_MASK)
+    int len;
+    float tau;
 #else
     int q_len, kv_len;
     int wl, wr;
@@ -54,7 +78,10 @@ layout(push_constant, std430) uniform Push {
 #endif
     float tau;
 #endif
-#if ATTENTION_WEIGHT == 0
+#ifdef IO_PUSH_MORE
+    IO_PUSH_MORE
+#endif
+#ifdef IO_MODIFIERS
     float slope0, cap;
 #ifdef ATTENTION_DECODE
     uint nsplit;
@@ -66,7 +93,7 @@ layout(push_constant, std430) uniform Push {
 #endif
 } pc;
 
-#if ATTENTION_WEIGHT == 3
+#if ATTENTION_WEIGHT == 3 || defined(IO_MASK)
 #define IO_Q_LEN pc.len
 #define IO_KV_LEN pc.len
 #else
@@ -106,20 +133,21 @@ layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { IO4 k4[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer V { T v[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer V2 { IO2 v2[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { IO4 v4[]; };
-#if ATTENTION_WEIGHT <= 1
+#ifdef IO_BIAS
 layout(set = 0, binding = 3, std430) restrict readonly buffer Bias { T bias[]; };
 #endif
-#if ATTENTION_WEIGHT == 0
+#ifdef IO_MODIFIERS
 layout(set = 0, binding = 4, std430) restrict readonly buffer Rpar { float rpar[]; };
 layout(set = 0, binding = 5, std430) restrict readonly buffer Sink { float sink[]; };
 #endif
-#if ATTENTION_WEIGHT <= 2 && !defined(ATTENTION_DECODE)
+#if ATTENTION_WEIGHT <= 2 && !defined(ATTENTION_DECODE) && !defined(IO_MASK)
+#define IO_SEGMENTS
 layout(set = 0, binding = 6, std430) restrict readonly buffer Seg { int seg[]; };
 #endif
-layout(set = 0, binding = 7, std430) restrict writeonly buffer O { T o[]; };
-layout(set = 0, binding = 7, std430) restrict writeonly buffer O4 { T4 o4[]; };
-#if ATTENTION_WEIGHT == 0
-layout(set = 0, binding = 8, std430) restrict writeonly buffer Lse { float lse[]; };
+layout(set = 0, binding = IO_BIND_O, std430) restrict writeonly buffer O { T o[]; };
+layout(set = 0, binding = IO_BIND_O, std430) restrict writeonly buffer O4 { T4 o4[]; };
+#if ATTENTION_WEIGHT == 0 && defined(IO_BIND_LSE)
+layout(set = 0, binding = IO_BIND_LSE, std430) restrict writeonly buffer Lse { float lse[]; };
 #elif ATTENTION_WEIGHT == 3
 layout(set = 0, binding = 8, std430) restrict writeonly buffer Sum1 { float sum1[]; };
 // 1 / |k_j| of every key, written by pass norm.
@@ -150,7 +178,7 @@ void io_begin(const uint head, const uint batch)
 
 float score_bias_load(const uint row, const uint key)
 {
-#if ATTENTION_WEIGHT <= 1
+#ifdef IO_BIAS
     return vkz_load(bias[(io_q_row + row) * uint(IO_KV_LEN) + key]);
 #else
     return 0.0;
@@ -159,7 +187,7 @@ float score_bias_load(const uint row, const uint key)
 
 int score_segment_load(const uint key)
 {
-#if ATTENTION_WEIGHT <= 2 && !defined(ATTENTION_DECODE)
+#ifdef IO_SEGMENTS
     return seg[io_seg_base + key];
 #else
     return 0;
@@ -183,19 +211,21 @@ score_map io_score_map()
     s.r1 = 0.0;
     s.r2 = 0.0;
 #if ATTENTION_WEIGHT != 3
+#ifndef IO_MASK
     s.wl = pc.wl;
     s.wr = pc.wr;
 #ifndef ATTENTION_DECODE
     s.np = pc.np;
 #endif
+#endif
     s.scale = CAP != 0 ? pc.tau : pc.tau * SCORE_UNIT;
 #endif
-#if ATTENTION_WEIGHT <= 1
+#ifdef IO_BIAS
     if (BIAS == BIAS_ALIBI) {
         s.slope = score_alibi_slope(io_head, pc.heads, pc.slope0) * SCORE_UNIT;
     }
 #endif
-#if ATTENTION_WEIGHT == 0
+#ifdef IO_MODIFIERS
     s.cap = pc.cap;
     if (BIAS == BIAS_KERPLE_LOG || BIAS == BIAS_KERPLE_POWER) {
         s.r1 = rpar[2u * io_head];
@@ -313,18 +343,22 @@ float io_finish_row(const score_map s, const uint row, const bool store, const f
 #if ATTENTION_WEIGHT == 0
     float top = m;
     float sum = l;
+#ifdef IO_MODIFIERS
     if (SINK != 0) {
         // One more key, of value 0.
         const float x = SINK == 1 ? 0.0 : sink[io_head] * SCORE_UNIT;
         top = max(m, x);
         sum = l * vkz_exp2_accurate(m - top) + vkz_exp2_accurate(x - top);
     }
+#endif
+#ifdef IO_BIND_LSE
     if (LSE != 0 && store) {
         // The logarithm of 0 is spelled out: not every driver's is an infinity.
         const float minus_infinity = uintBitsToFloat(0xff800000u);
         lse[io_q_row + row] =
             sum == 0.0 ? minus_infinity : (top + vkz_log2(sum)) * VKZ_LN2;
     }
+#endif
     return sum == 0.0 ? 0.0 : (SINK != 0 ? vkz_exp2_accurate(m - top) : 1.0) / sum;
 #elif ATTENTION_WEIGHT == 1
     return 1.0;

@@ -40,6 +40,6 @@ void main()
     const uint end = min(begin + ROWS, uint(IO_Q_LEN));
     const int delta = IO_KV_LEN - IO_Q_LEN;
     tile_map = io_score_map();
-    flash_tile(tile_map, begin, int(begin) + delta, int(end) - 1 + delta);
+    flash_tile(tile_map, begin, end, int(begin) + delta, int(end) - 1 + delta);
 }
 #endif

@@ -76,9 +76,10 @@ void flash_stage_slab_(const score_map s, const uint key0)
     }
 }
 
-// Rows row0 .. row0 + ROWS - 1, of which those below q_len count. p_low and p_high are
+// Rows row0 .. row0 + ROWS - 1, of which those below row_end count. p_low and p_high are
 // the first and last key position of the rows that count. All lanes come here together.
-void flash_tile(const score_map s, const uint row0, const int p_low, const int p_high)
+void flash_tile(const score_map s, const uint row0, const uint row_end, const int p_low,
+                const int p_high)
 {
     const uint across = gl_LocalInvocationID.x % ACROSS;
     const uint down = gl_LocalInvocationID.x / ACROSS * FLASH_ROWS; // the lane's first row
@@ -232,7 +233,7 @@ void flash_tile(const score_map s, const uint row0, const int p_low, const int p
     }
 
     [[unroll]] for (uint r = 0; r < FLASH_ROWS; r++) {
-        const bool mine = row0 + down + r < uint(s.q_len);
+        const bool mine = row0 + down + r < row_end;
         const float factor = flash_finish(row[r], mine && across == 0u, m[r], l[r]);
         [[unroll]] for (uint i = 0; i < FLASH_QUADS; i++) {
             const uint c = across + i * ACROSS;
