@@ -19,9 +19,15 @@
 // Plain form: shared memory, four values joined a step and one barrier a step; up to 16
 // lanes all at once. With SCAN_SUBGROUP defined: log2 steps of shuffles inside
 // subgroups, then their totals through shared memory when there are several; the order of
-// lanes is that of subgroups, which need not be that of gl_LocalInvocationIndex.
+// lanes is that of subgroups, which need not be that of gl_LocalInvocationIndex. Where the
+// workgroup is known to be one subgroup, SCAN_SINGLE may be defined as a constant true: no
+// code with a barrier is left then, which costs CPU drivers much even where it is not run.
 #ifndef VKZ_SCAN_GLSL
 #define VKZ_SCAN_GLSL
+
+#ifndef SCAN_SINGLE
+#define SCAN_SINGLE false
+#endif
 
 uint vkz_scan_half_ = 0;
 
@@ -52,7 +58,7 @@ SCAN_T vkz_scan_exclusive(const SCAN_T x, out SCAN_T total)
     const SCAN_T previous = subgroupShuffle(sum, lane > 0u ? lane - 1u : 0u);
     SCAN_T before = lane > 0u ? previous : scan_identity();
     total = subgroupShuffle(sum, lanes - 1u);
-    if (gl_WorkGroupSize.x > gl_SubgroupSize) {
+    if (!SCAN_SINGLE && gl_NumSubgroups > 1u) {
         const uint first = vkz_scan_half_ * gl_NumSubgroups;
         vkz_scan_half_ = 1u - vkz_scan_half_;
         if (lane == 0u) {

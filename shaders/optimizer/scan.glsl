@@ -20,6 +20,9 @@
 #include "lib/exp.glsl"
 
 layout(local_size_x = 64, local_size_x_id = 0) in;
+#ifdef SCAN_SUBGROUP
+layout(constant_id = 1) const uint SINGLE = 0;    // 1: a workgroup is one subgroup
+#endif
 layout(constant_id = 3) const uint QUADS = 1;     // groups of four a lane
 layout(constant_id = 4) const uint VEC = 1;       // elements a load
 layout(constant_id = 16) const uint OP = 0;
@@ -50,6 +53,7 @@ shared SCAN_T scan_shared[gl_WorkGroupSize.x];
 shared SCAN_T scan_shared[2 * gl_WorkGroupSize.x];
 #endif
 
+#define SCAN_SINGLE (SINGLE != 0)
 #include "lib/scan.glsl"
 
 const uint TILE = gl_WorkGroupSize.x * QUADS * 4;
@@ -58,58 +62,46 @@ vec4 held_x[QUADS];
 vec4 held_a[QUADS];
 uint held_flag[QUADS]; // four bits each
 
-// Elements first .. first + 3 of a row; those from `end` on are not loaded.
-vec4 load_x(const uint base, const uint first, const uint end)
+// Elements first .. first + 3 of a row; those from `end` on are not touched. `whole` is a
+// constant where it is used: the tile has no end in it.
+vec4 load_x(const uint base, const uint first, const uint end, const bool whole)
 {
-    if (VEC == 4 && first + 4 <= end) {
+    if (VEC == 4 && (whole || first + 4 <= end)) {
         return vkz_load_w4(x4[(base + first) / 4]);
     }
     vec4 held = vec4(0.0);
     [[unroll]] for (uint i = 0; i < 4; i++) {
-        if (first + i < end) {
+        if (whole || first + i < end) {
             held[i] = vkz_load(x[base + first + i]);
         }
     }
     return held;
 }
 
-vec4 load_a(const uint base, const uint first, const uint end)
+vec4 load_a(const uint base, const uint first, const uint end, const bool whole)
 {
-    if (VEC == 4 && first + 4 <= end) {
+    if (VEC == 4 && (whole || first + 4 <= end)) {
         return vkz_load_w4(a4[(base + first) / 4]);
     }
     vec4 held = vec4(0.0);
     [[unroll]] for (uint i = 0; i < 4; i++) {
-        if (first + i < end) {
+        if (whole || first + i < end) {
             held[i] = vkz_load(a[base + first + i]);
         }
     }
     return held;
 }
 
-void store_y(const uint base, const uint first, const uint end, const vec4 value)
+void store_y(const uint base, const uint first, const uint end, const bool whole,
+             const vec4 value)
 {
-    if (VEC == 4 && first + 4 <= end) {
+    if (VEC == 4 && (whole || first + 4 <= end)) {
         y4[(base + first) / 4] = vkz_store_w4(value);
         return;
     }
     [[unroll]] for (uint i = 0; i < 4; i++) {
-        if (first + i < end) {
+        if (whole || first + i < end) {
             y[base + first + i] = vkz_store(value[i]);
-        }
-    }
-}
-
-void hold(const uint base, const uint flags, const uint first, const uint end)
-{
-    for (uint q = 0; q < QUADS; q++) {
-        held_x[q] = load_x(base, first + 4 * q, end);
-        if (OP == OP_AFFINE) {
-            held_a[q] = load_a(base, first + 4 * q, end);
-        }
-        if (SEGMENTED != 0) {
-            const uint at = min(first + 4 * q, pc.cols - 1);
-            held_flag[q] = flag[flags + at / 32] >> (first + 4 * q) % 32;
         }
     }
 }
@@ -120,22 +112,32 @@ SCAN_T held(const uint q, const uint i)
                         SEGMENTED != 0 && (held_flag[q] >> i & 1u) != 0);
 }
 
-// The lane's elements up to `end` joined; what is beyond is left out.
-SCAN_T fold(const uint first, const uint end)
+// Loads the lane's elements and joins those before `end`.
+SCAN_T fold(const uint base, const uint flags, const uint first, const uint end,
+            const bool whole)
 {
     SCAN_T sum = scan_identity();
-    for (uint q = 0; q < QUADS; q++) {
+    [[unroll]] for (uint q = 0; q < QUADS; q++) {
+        held_x[q] = load_x(base, first + 4 * q, end, whole);
+        if (OP == OP_AFFINE) {
+            held_a[q] = load_a(base, first + 4 * q, end, whole);
+        }
+        if (SEGMENTED != 0) {
+            const uint at = min(first + 4 * q, pc.cols - 1);
+            held_flag[q] = flag[flags + at / 32] >> (first + 4 * q) % 32;
+        }
         [[unroll]] for (uint i = 0; i < 4; i++) {
             const SCAN_T next = scan_join(sum, held(q, i));
-            sum = first + 4 * q + i < end ? next : sum;
+            sum = whole || first + 4 * q + i < end ? next : sum;
         }
     }
     return sum;
 }
 
-void store_from(const uint base, const uint first, const uint end, SCAN_T sum)
+void store_from(const uint base, const uint first, const uint end, const bool whole,
+                SCAN_T sum)
 {
-    for (uint q = 0; q < QUADS; q++) {
+    [[unroll]] for (uint q = 0; q < QUADS; q++) {
         vec4 value;
         [[unroll]] for (uint i = 0; i < 4; i++) {
             const SCAN_T element = held(q, i);
@@ -144,7 +146,7 @@ void store_from(const uint base, const uint first, const uint end, SCAN_T sum)
             sum = scan_join(sum, element);
             value[i] = scan_value(EXCLUSIVE != 0 ? before : sum, pc.h0);
         }
-        store_y(base, first + 4 * q, end, value);
+        store_y(base, first + 4 * q, end, whole, value);
     }
 }
 
@@ -153,17 +155,27 @@ uint flags_of(const uint row)
     return row * ((pc.cols + 31) / 32);
 }
 
+SCAN_T scan_tile(const uint row, const uint at, const uint end, const bool whole,
+                 const SCAN_T carry)
+{
+    const uint base = row * pc.cols;
+    const uint first = at + vkz_scan_lane() * QUADS * 4;
+    SCAN_T total;
+    const SCAN_T mine = fold(base, flags_of(row), first, end, whole);
+    const SCAN_T before = vkz_scan_exclusive(mine, total);
+    store_from(base, first, end, whole, scan_join(carry, before));
+    return scan_join(carry, total);
+}
+
 // Elements begin .. end - 1 of a row after `carry`; begin is a multiple of four.
 void scan_stretch(const uint row, const uint begin, const uint end, SCAN_T carry)
 {
-    const uint base = row * pc.cols;
-    for (uint at = begin; at < end; at += TILE) {
-        const uint first = at + vkz_scan_lane() * QUADS * 4;
-        SCAN_T total;
-        hold(base, flags_of(row), first, end);
-        const SCAN_T before = vkz_scan_exclusive(fold(first, end), total);
-        store_from(base, first, end, scan_join(carry, before));
-        carry = scan_join(carry, total);
+    uint at = begin;
+    for (; at + TILE <= end; at += TILE) {
+        carry = scan_tile(row, at, end, true, carry);
+    }
+    if (at < end) {
+        scan_tile(row, at, end, false, carry);
     }
 }
 
@@ -191,8 +203,7 @@ void main()
     SCAN_T total;
     for (uint at = begin; at < end; at += TILE) {
         const uint first = at + vkz_scan_lane() * QUADS * 4;
-        hold(row * pc.cols, flags_of(row), first, end);
-        const SCAN_T mine = fold(first, end);
+        const SCAN_T mine = fold(row * pc.cols, flags_of(row), first, end, false);
         if (commutes) {
             sum = scan_join(sum, mine);
         } else {
@@ -259,7 +270,9 @@ void main()
 
 void main()
 {
-    scan_stretch(gl_WorkGroupID.x, 0, pc.cols, scan_identity());
+    for (uint row = gl_WorkGroupID.x; row < pc.rows; row += gl_NumWorkGroups.x) {
+        scan_stretch(row, 0, pc.cols, scan_identity());
+    }
 }
 
 #endif

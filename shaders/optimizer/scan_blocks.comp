@@ -27,10 +27,9 @@
 //! spec     18 SEGMENTED u32 0
 //! when     TYPE == TYPE.float && rows <= 65535 : floats, a row of workgroups a row
 //! let      TILE WG_SIZE*QUADS*4
-//! let      block TILE*max(1,ceildiv(ceildiv(cols,TILE),is_cpu?64:1024))
+//! let      block TILE*max(is_cpu?64:4,ceildiv(ceildiv(cols,TILE),is_cpu?64:1024))
 //! let      blocks ceildiv(cols,block)
 //! shared   32*WG_SIZE
-//! tuning   quads1 QUADS=1
 //! tuning   quads4 QUADS=4
 //! tuning   quads16 QUADS=16
 //! pass     sums  groups blocks rows

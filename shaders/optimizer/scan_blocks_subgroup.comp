@@ -21,6 +21,7 @@
 //! scratch  8 sums f32[rows, blocks, 3]
 //! push     rows:u32 cols:u32 h0:f32 block:u32
 //! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 128
+//! spec     1 SINGLE u32 0 = is_cpu && WG_SIZE <= subgroup_size   // one subgroup
 //! spec     3 QUADS u32 1 = is_cpu ? 4 : 2   // groups of four elements a lane
 //! spec     4 VEC u32 1 = rows == 1 || cols % 4 == 0 ? 4 : 1
 //! spec     16 OP u32 0
@@ -28,10 +29,9 @@
 //! spec     18 SEGMENTED u32 0
 //! when     TYPE == TYPE.float && rows <= 65535 : floats, a row of workgroups a row
 //! let      TILE WG_SIZE*QUADS*4
-//! let      block TILE*max(1,ceildiv(ceildiv(cols,TILE),is_cpu?64:1024))
+//! let      block TILE*max(is_cpu?64:4,ceildiv(ceildiv(cols,TILE),is_cpu?64:1024))
 //! let      blocks ceildiv(cols,block)
 //! shared   16*WG_SIZE
-//! tuning   quads1 QUADS=1
 //! tuning   quads4 QUADS=4
 //! tuning   quads16 QUADS=16
 //! pass     sums  groups blocks rows

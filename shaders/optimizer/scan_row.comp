@@ -26,10 +26,9 @@
 //! spec     18 SEGMENTED u32 0
 //! when     TYPE == TYPE.float : integers are scan_int's
 //! shared   32*WG_SIZE
-//! tuning   quads1 QUADS=1
 //! tuning   quads4 QUADS=4
 //! tuning   quads16 QUADS=16
-//! pass     main  groups rows
+//! pass     main  groups min(rows,is_cpu?32:65535)
 //! variant  f32  T=f32
 //! variant  f16  T=f16
 //! variant  bf16 T=bf16

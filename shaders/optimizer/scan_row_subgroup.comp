@@ -20,6 +20,7 @@
 //! bind     5 y    out  T[rows, cols]
 //! push     rows:u32 cols:u32 h0:f32
 //! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 128
+//! spec     1 SINGLE u32 0 = is_cpu && WG_SIZE <= subgroup_size   // one subgroup
 //! spec     3 QUADS u32 1 = is_cpu ? 4 : 2   // groups of four elements a lane
 //! spec     4 VEC u32 1 = rows == 1 || cols % 4 == 0 ? 4 : 1
 //! spec     16 OP u32 0
@@ -27,10 +28,9 @@
 //! spec     18 SEGMENTED u32 0
 //! when     TYPE == TYPE.float : integers are scan_int's
 //! shared   16*WG_SIZE
-//! tuning   quads1 QUADS=1
 //! tuning   quads4 QUADS=4
 //! tuning   quads16 QUADS=16
-//! pass     main  groups rows
+//! pass     main  groups min(rows,is_cpu?32:65535)
 //! variant  f32  T=f32
 //! variant  f16  T=f16
 //! variant  bf16 T=bf16
