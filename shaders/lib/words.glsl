@@ -4,6 +4,7 @@
 //
 //   W4                               four elements of T: vec4, or uvec2 for 16-bit types
 //   vkz_load_w4(x)  vkz_store_w4(x)  W4 -> vec4, vec4 -> W4
+//   W2  vkz_load_w2(x)               two elements of T, W2 -> vec2
 //
 // A second view of a buffer of T, for addresses that are multiples of four elements:
 //
@@ -19,13 +20,21 @@
 
 #if defined(T_F32)
 
+#define W2 vec2
+#define vkz_load_w2(x) (x)
 #define W4 vec4
 #define vkz_load_w4(x) (x)
 #define vkz_store_w4(x) (x)
 
 #elif defined(T_F16)
 
+#define W2 uint
 #define W4 uvec2
+
+vec2 vkz_load_w2(const uint word)
+{
+    return unpackHalf2x16(word);
+}
 
 vec4 vkz_load_w4(const uvec2 words)
 {
@@ -39,7 +48,13 @@ uvec2 vkz_store_w4(const vec4 x)
 
 #elif defined(T_BF16)
 
+#define W2 uint
 #define W4 uvec2
+
+vec2 vkz_load_w2(const uint word)
+{
+    return uintBitsToFloat(uvec2(word << 16, word & 0xffff0000u));
+}
 
 vec4 vkz_load_w4(const uvec2 words)
 {

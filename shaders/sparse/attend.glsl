@@ -53,18 +53,6 @@ score_map attend_map(const uint rows, const uint keys, const float tau)
     return s;
 }
 
-// Two elements of a 16-bit type are one word: see lib/words.glsl.
-#if defined(T_F32)
-#define W2 vec2
-vec2 attend_widen2(const vec2 x) { return x; }
-#elif defined(T_F16)
-#define W2 uint
-vec2 attend_widen2(const uint x) { return unpackHalf2x16(x); }
-#else
-#define W2 uint
-vec2 attend_widen2(const uint x) { return uintBitsToFloat(uvec2(x << 16, x & 0xffff0000u)); }
-#endif
-
 // Elements 4c .. 4c+3 of the row of `width` elements that begins at `base`; 0 past its end.
 // With VEC = 4, base is a multiple of 4, and so is the width.
 #define ATTEND_LOAD4(name, name4, base, width, c)                                         \
@@ -86,7 +74,7 @@ vec2 attend_widen2(const uint x) { return uintBitsToFloat(uvec2(x << 16, x & 0xf
 // Elements 2c and 2c+1, each lane another c; anything readable past the row's end.
 #define ATTEND_LOAD2(name, name2, base, width, c)                                         \
     if (VEC == 4) {                                                                       \
-        return attend_widen2(name2[(base) / 2u + min((c), (width) / 2u - 1u)]);           \
+        return vkz_load_w2(name2[(base) / 2u + min((c), (width) / 2u - 1u)]);           \
     }                                                                                     \
     return vec2(vkz_load(name[(base) + min(2u * (c), (width) - 1u)]),                     \
                 vkz_load(name[(base) + min(2u * (c) + 1u, (width) - 1u)]))
