@@ -5,7 +5,7 @@
 //   WIDE2, WIDE4                       2 or 4 elements of type T as one load
 //   WIDE_LOAD4(name, row, width, c)    elements 4c .. 4c+3 of a row; 0 past its end
 //   WIDE_LOAD2(name, row, width, c)    elements 2c, 2c+1; anything readable past its end
-//   WIDE_STORE4(name, row, width, c, x)
+//   WIDE_STORE4(name, row, width, c, from)
 //
 // The statements use buffers name[] (T), name2[] (WIDE2), name4[] (WIDE4; T4 to store) on
 // one binding, and the constant VEC: 4 when every width is a multiple of 4, else 1. A 16-bit
@@ -59,20 +59,20 @@ vec4 wide4(const uvec2 x) { return vec4(wide2(x.x), wide2(x.y)); }
     return vec2(vkz_load(name[at + min(2u * (c), (width) - 1u)]),                       \
                 vkz_load(name[at + min(2u * (c) + 1u, (width) - 1u)]))
 
-#define WIDE_STORE4(name, row, width, c, x)                                             \
+#define WIDE_STORE4(name, row, width, c, from)                                         \
     if (VEC == 4) {                                                                     \
-        name##4[(row) * ((width) / 4u) + (c)] = vkz_store4(x);                          \
+        name##4[(row) * ((width) / 4u) + (c)] = vkz_store4(from);                       \
     } else {                                                                            \
         const uint at = (row) * (width) + 4u * (c);                                     \
-        name[at] = vkz_store((x).x);                                                    \
+        name[at] = vkz_store((from).x);                                                 \
         if (4u * (c) + 1u < (width)) {                                                  \
-            name[at + 1u] = vkz_store((x).y);                                           \
+            name[at + 1u] = vkz_store((from).y);                                        \
         }                                                                               \
         if (4u * (c) + 2u < (width)) {                                                  \
-            name[at + 2u] = vkz_store((x).z);                                           \
+            name[at + 2u] = vkz_store((from).z);                                        \
         }                                                                               \
         if (4u * (c) + 3u < (width)) {                                                  \
-            name[at + 3u] = vkz_store((x).w);                                           \
+            name[at + 3u] = vkz_store((from).w);                                        \
         }                                                                               \
     }
 
