@@ -39,14 +39,15 @@
 //! spec     1 SUBGROUP u32 4 = min(subgroup_size,16)   // lanes that hand elements round
 //! spec     3 COLS u32 1 = is_cpu ? 4 : 1   // columns a lane
 //! spec     4 STEP u32 4 = max(1,min(8,ceildiv(1025-max(head_dim,v_dim),max(head_dim,v_dim))))   // tokens staged at a time
-//! spec     5 SPAN u32 64   // tokens between kept states
+//! spec     5 ROLL u32 0 = is_cpu   // 1: the state lives in memory, see STATE_ROWS
+//! spec     6 SPAN u32 16   // tokens between kept states
 //! spec     15 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     16 GATE u32 0
 //! spec     17 INIT u32 0
 //! spec     18 FINAL u32 0
 //! spec     32 HEAD_DIM u32 64 = head_dim
 //! spec     33 V_DIM u32 64 = v_dim
-//! shared   4*4*STEP*max(HEAD_DIM,V_DIM)
+//! shared   16*4*STEP*ceildiv(max(HEAD_DIM,V_DIM),4)
 //! pass     known   groups ceildiv(v_dim,WG_SIZE*COLS) heads batch
 //! pass     values  groups ceildiv(v_dim,WG_SIZE*COLS) heads batch
 //! pass     queries groups ceildiv(head_dim,WG_SIZE*COLS) heads batch

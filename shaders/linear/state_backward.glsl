@@ -28,7 +28,8 @@ layout(local_size_x = 32, local_size_x_id = 0) in;
 layout(constant_id = 1) const uint SUBGROUP = 4;
 layout(constant_id = 3) const uint COLS = 1;
 layout(constant_id = 4) const uint STEP = 4;
-layout(constant_id = 5) const uint SPAN = 64;
+layout(constant_id = 5) const uint ROLL = 0;
+layout(constant_id = 6) const uint SPAN = 16;
 
 #include "linear/state_io.glsl"
 
@@ -39,8 +40,8 @@ layout(constant_id = 5) const uint SPAN = 64;
 #endif
 #define BACK_BIND(n) binding = BACK_SCRATCH + n
 
-layout(set = 0, STATE_BIND(3), std430) restrict readonly buffer Go { T d_o[]; };
-layout(set = 0, STATE_BIND(3), std430) restrict readonly buffer Go4 { IO4 d_o4[]; };
+layout(set = 0, STATE_BIND(3), std430) restrict readonly buffer Go { T do_[]; };
+layout(set = 0, STATE_BIND(3), std430) restrict readonly buffer Go4 { IO4 do4[]; };
 layout(set = 0, STATE_BIND(4), std430) restrict readonly buffer Dst { float dst[]; };
 
 #if defined(PASS_KNOWN)
@@ -112,18 +113,18 @@ const bool DECAYS = GATE != GATE_NONE;
 
 // The lane owns COLS of OWN columns; SHARED rows of the state are summed over.
 #ifdef BACK_COLUMNS
-const uint OWN = V_DIM;
-const uint SHARED_ROWS = HEAD_DIM;
+#define OWN V_DIM
+#define SHARED_ROWS HEAD_DIM
 const bool WALK_ALL = false; // kind 1 is the gate
 #else
-const uint OWN = HEAD_DIM;
-const uint SHARED_ROWS = V_DIM;
+#define OWN HEAD_DIM
+#define SHARED_ROWS V_DIM
 const bool WALK_ALL = true;
 #endif
 
 vec4 io_go(const uint token, const uint c)
 {
-    IO_LOAD4(d_o, d_o4, io_widen4, vkz_load, io_v_row + token, V_DIM, c);
+    IO_LOAD4(do_, do4, io_widen4, vkz_load, io_v_row + token, V_DIM, c);
 }
 
 #if STATE_DELTA && !defined(BACK_COLUMNS)
@@ -231,30 +232,24 @@ float walk_element(const uint kind, const uint step, const uint c)
 
 #else
 
-shared float stage[STEP * BACK_KINDS * SHARED_ROWS];
+const uint QUADS = (SHARED_ROWS + 3u) / 4u;
+shared vec4 stage[STEP * BACK_KINDS * QUADS];
 
 void walk_load(const uint step)
 {
     if (step % STEP != 0u) {
         return;
     }
-    const uint quads = (SHARED_ROWS + 3u) / 4u;
     barrier(); // what was there has been read
-    for (uint i = gl_LocalInvocationID.x; i < STEP * quads; i += gl_WorkGroupSize.x) {
+    for (uint i = gl_LocalInvocationID.x; i < STEP * QUADS; i += gl_WorkGroupSize.x) {
 #ifdef BACK_COLUMNS
-        const uint at = min(step + i / quads, pc.len);
+        const uint at = min(step + i / QUADS, pc.len);
 #else
-        const uint at = min(step + i / quads, pc.len - 1u);
+        const uint at = min(step + i / QUADS, pc.len - 1u);
 #endif
-        const uint c = i % quads;
+        const uint c = i % QUADS;
         [[unroll]] for (uint kind = 0; kind < BACK_KINDS; kind++) {
-            const vec4 x = walk_row(kind, at, c);
-            [[unroll]] for (uint n = 0; n < 4u; n++) {
-                if (4u * c + n < SHARED_ROWS) {
-                    stage[(i / quads * BACK_KINDS + kind) * SHARED_ROWS + 4u * c + n] =
-                        x[n];
-                }
-            }
+            stage[(i / QUADS * BACK_KINDS + kind) * QUADS + c] = walk_row(kind, at, c);
         }
     }
     barrier();
@@ -262,7 +257,7 @@ void walk_load(const uint step)
 
 float walk_element(const uint kind, const uint step, const uint c)
 {
-    return stage[(step % STEP * BACK_KINDS + kind) * SHARED_ROWS + c];
+    return stage[(step % STEP * BACK_KINDS + kind) * QUADS + c / 4u][c & 3u];
 }
 
 #endif
@@ -277,27 +272,41 @@ uint state_at(const uint c, const uint column)
 #endif
 }
 
-void walk_begin(const uint column)
+void walk_begin_row(const uint c, const uint column)
 {
-    [[unroll]] for (uint c = 0; c < SHARED_ROWS; c++) {
-        [[unroll]] for (uint j = 0; j < COLS; j++) {
-            const uint at = state_at(c, min(column + j, OWN - 1u));
-            float x = 0.0;
+    [[unroll]] for (uint j = 0; j < COLS; j++) {
+        const uint at = state_at(c, min(column + j, OWN - 1u));
+        float x = 0.0;
 #ifdef BACK_REVERSE
-            if (FINAL != 0) {
-                x = dst[at];
-            }
-#else
-            if (INIT != 0) {
-                x = s0[at];
-            }
-#endif
-            state[c * COLS + j] = x;
+        if (FINAL != 0) {
+            x = dst[at];
         }
+#else
+        if (INIT != 0) {
+            x = s0[at];
+        }
+#endif
+        state[c * COLS + j] = x;
     }
 }
 
+void walk_begin(const uint column)
+{
+    STATE_ROWS(c, SHARED_ROWS, walk_begin_row(c, column);)
+}
+
 #ifdef BACK_COLUMNS
+
+#ifdef PASS_VALUES
+void walk_end_row(const uint c, const uint column)
+{
+    [[unroll]] for (uint j = 0; j < COLS; j++) {
+        if (column + j < V_DIM) {
+            ds0[state_at(c, column + j)] = state[c * COLS + j];
+        }
+    }
+}
+#endif
 
 void main()
 {
@@ -322,7 +331,7 @@ void main()
             own[j] = io_v1(token, column + j);
 #else
             const uint at = (io_v_row + token) * V_DIM + min(column + j, V_DIM - 1u);
-            own[j] = vkz_load(d_o[at]);
+            own[j] = vkz_load(do_[at]);
 #endif
         }
         [[unroll]] for (uint c = 0; c < SHARED_ROWS; c++) {
@@ -368,13 +377,7 @@ void main()
     }
 #ifdef PASS_VALUES
     if (INIT != 0) {
-        [[unroll]] for (uint c = 0; c < SHARED_ROWS; c++) {
-            [[unroll]] for (uint j = 0; j < COLS; j++) {
-                if (column + j < V_DIM) {
-                    ds0[state_at(c, column + j)] = state[c * COLS + j];
-                }
-            }
-        }
+        STATE_ROWS(c, SHARED_ROWS, walk_end_row(c, column);)
     }
 #endif
 }
@@ -388,13 +391,33 @@ uint ends_at(const uint token, const uint c)
     return ((io_head * spans + token / SPAN) * V_DIM + c) * HEAD_DIM;
 }
 
+#ifdef PASS_QUERIES
+void keep_end(const uint token, const uint c, const uint column)
+{
+    [[unroll]] for (uint j = 0; j < COLS; j++) {
+        if (column + j < HEAD_DIM) {
+            ends[ends_at(token, c) + column + j] = state[c * COLS + j];
+        }
+    }
+}
+#else
+float gradient[COLS]; // of the log decay, so far
+
+void meet_end(const uint token, const uint c, const uint column)
+{
+    [[unroll]] for (uint j = 0; j < COLS; j++) {
+        const uint own = min(column + j, HEAD_DIM - 1u);
+        gradient[j] = fma(ends[ends_at(token, c) + own], state[c * COLS + j], gradient[j]);
+    }
+}
+#endif
+
 void main()
 {
     io_begin(gl_WorkGroupID.y, gl_WorkGroupID.z);
     const uint column = (gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x) *
                         COLS;
     walk_begin(column);
-    float gradient[COLS]; // of the log decay, so far
     for (uint i = 0; i < pc.len; i++) {
         const uint token = walk_token(i);
         const bool end = token % SPAN == SPAN - 1u || token == pc.len - 1u;
@@ -404,13 +427,7 @@ void main()
             [[unroll]] for (uint j = 0; j < COLS; j++) {
                 gradient[j] = 0.0;
             }
-            [[unroll]] for (uint c = 0; c < SHARED_ROWS; c++) {
-                [[unroll]] for (uint j = 0; j < COLS; j++) {
-                    const uint own = min(column + j, HEAD_DIM - 1u);
-                    gradient[j] = fma(ends[ends_at(token, c) + own], state[c * COLS + j],
-                                      gradient[j]);
-                }
-            }
+            STATE_ROWS(c, SHARED_ROWS, meet_end(token, c, column);)
         }
 #endif
         const float b = io_beta(token);
@@ -494,13 +511,7 @@ void main()
         }
 #ifdef PASS_QUERIES
         if (DECAYS && end) {
-            [[unroll]] for (uint c = 0; c < SHARED_ROWS; c++) {
-                [[unroll]] for (uint j = 0; j < COLS; j++) {
-                    if (column + j < HEAD_DIM) {
-                        ends[ends_at(token, c) + column + j] = state[c * COLS + j];
-                    }
-                }
-            }
+            STATE_ROWS(c, SHARED_ROWS, keep_end(token, c, column);)
         }
 #endif
     }
