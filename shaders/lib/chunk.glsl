@@ -135,7 +135,7 @@ void chunk_begin(const uint j, const bool load)
 {
     [[dont_unroll]] for (uint row = 0; row < 4u * CHUNK_QUADS; row++) {
         chunk_s[row] = vec4(0.0);
-        if (load && row < HEAD_DIM) {
+        if (load && (HEAD_DIM % 4u == 0u || row < HEAD_DIM)) {
             chunk_s[row] = chunk_load_s(row, j);
         }
     }

@@ -10,20 +10,22 @@
 //   slice 1    rows 4..7, ..                    lanes; sums over rows are added in shared
 //   ...                                         memory, not at all when SLICES = 1
 //
-// Rows of q, k and vector gates of TOKENS tokens are staged in shared memory at a time.
+// Rows of q, k and vector gates of TOKENS tokens are staged in shared memory at a time, or
+// with STAGE = 0 read where they are.
 // It takes the same hooks and macros as lib/chunk.glsl, with `chunk` in their names; read
 // there what they are. Both files may not be included together.
 //
 // The kernel declares, before including this file:
-//   constants   HEAD_DIM, TOKENS (staged at a time), SLICES (divides the workgroup's size),
-//               ROLL (1: the state lives in memory, loops over it stay loops; for drivers
+//   constants   HEAD_DIM, STAGE, TOKENS (staged at a time), SLICES (divides the
+//               workgroup's size), ROLL (1: the state lives in memory, loops over it stay loops; for drivers
 //               that compile faster so)
 //   shared      vec4 recurrent_rows[TOKENS * RECURRENT_KINDS * ceil(HEAD_DIM / 4)]
 //               vec4 recurrent_parts[SLICES == 1 ? 1 : workgroup size]
 //   macro       RECURRENT_KINDS: 2, one more for CHUNK_HAS_GATE4, two more for CHUNK_PAIR
 //   functions   those of lib/chunk.glsl
-// and calls chunk_begin(), chunk_walk() and chunk_end() in uniform control flow, with the
-// lane's column group and `slice`, its number among the lanes of that group.
+// and calls chunk_begin(), chunk_walk() and chunk_end(), or for one token chunk_single(),
+// in uniform control flow, with the lane's column group and `slice`, its number among the
+// lanes of that group.
 #ifndef VKZ_RECURRENT_GLSL
 #define VKZ_RECURRENT_GLSL
 
@@ -51,6 +53,9 @@ const uint CHUNK_GATE_KEY = 2;
 const uint CHUNK_QUADS = (HEAD_DIM + 3u) / 4u;
 const uint RECURRENT_QUADS = (CHUNK_QUADS + SLICES - 1u) / SLICES; // of a lane
 
+// No lane has rows past the end: no test, which costs some drivers a branch for each.
+const bool RECURRENT_WHOLE = HEAD_DIM % (4u * SLICES) == 0u;
+
 vec4 chunk_s[4u * RECURRENT_QUADS];
 vec4 chunk_z[RECURRENT_QUADS];
 
@@ -70,65 +75,115 @@ uint recurrent_at_(const uint t, const uint kind, const uint c)
     return (t * RECURRENT_KINDS + kind) * CHUNK_QUADS + c;
 }
 
+vec4 recurrent_load_(const uint token, const uint kind, const uint c)
+{
+    if (kind == RECURRENT_Q) {
+        return chunk_q(token, c);
+    }
+    if (kind == RECURRENT_K) {
+        return chunk_k(token, c);
+    }
+#if CHUNK_RULE == CHUNK_PAIR
+    if (kind == RECURRENT_A) {
+        return chunk_a(token, c);
+    }
+    if (kind == RECURRENT_B) {
+        return chunk_b(token, c);
+    }
+#endif
+#ifdef CHUNK_HAS_GATE4
+    const vec4 x = chunk_gate4(token, c);
+    return vec4(chunk_exp_(x.x), chunk_exp_(x.y), chunk_exp_(x.z), chunk_exp_(x.w));
+#else
+    return vec4(1.0);
+#endif
+}
+
+// Four elements of a row of token `token`, which is staged as number t.
+vec4 recurrent_row_(const uint token, const uint t, const uint kind, const uint c)
+{
+    if (STAGE != 0) {
+        return recurrent_rows[recurrent_at_(t, kind, c)];
+    }
+    return recurrent_load_(token, kind, c);
+}
+
 // Group n of four rows of this lane: the loops over n below are unrolled, or not.
-void recurrent_begin_(const uint n, const uint j, const uint slice, const bool load)
+void recurrent_begin_(const uint n, const uint j, const uint slice, const bool load,
+                      out vec4 s[4], out vec4 z)
 {
     const uint c = n * SLICES + slice;
+    z = vec4(0.0);
     [[unroll]] for (uint i = 0; i < 4u; i++) {
         const uint row = 4u * c + i;
-        chunk_s[4u * n + i] = vec4(0.0);
-        chunk_z[n][i] = 0.0;
-        if (load && row < HEAD_DIM) {
-            chunk_s[4u * n + i] = chunk_load_s(row, j);
+        s[i] = vec4(0.0);
+        if (load && (RECURRENT_WHOLE || row < HEAD_DIM)) {
+            s[i] = chunk_load_s(row, j);
 #ifdef CHUNK_HAS_SUM
             if (CHUNK_SUM) {
-                chunk_z[n][i] = chunk_load_z(row);
+                z[i] = chunk_load_z(row);
             }
 #endif
         }
     }
 }
 
-void recurrent_end_(const uint n, const uint j, const uint slice)
+void recurrent_end_(const uint n, const uint j, const uint slice, const vec4 s[4],
+                    const vec4 z)
 {
     const uint c = n * SLICES + slice;
     [[unroll]] for (uint i = 0; i < 4u; i++) {
         const uint row = 4u * c + i;
-        if (row < HEAD_DIM) {
-            chunk_store_s(row, j, chunk_s[4u * n + i]);
+        if (RECURRENT_WHOLE || row < HEAD_DIM) {
+            chunk_store_s(row, j, s[i]);
 #ifdef CHUNK_HAS_SUM
             if (CHUNK_SUM && j == 0u) {
-                chunk_store_z(row, chunk_z[n][i]);
+                chunk_store_z(row, z[i]);
             }
 #endif
         }
     }
 }
+
+void recurrent_get_(const uint n, out vec4 s[4], out vec4 z)
+{
+    [[unroll]] for (uint i = 0; i < 4u; i++) {
+        s[i] = chunk_s[4u * n + i];
+    }
+    z = chunk_z[n];
+}
+
+void recurrent_put_(const uint n, const vec4 s[4], const vec4 z)
+{
+    [[unroll]] for (uint i = 0; i < 4u; i++) {
+        chunk_s[4u * n + i] = s[i];
+    }
+    chunk_z[n] = z;
+}
+
+#define RECURRENT_FOR_(body)                                                            \
+    if (ROLL != 0) {                                                                    \
+        [[dont_unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {                    \
+            vec4 s[4];                                                                  \
+            vec4 z;                                                                     \
+            body;                                                                       \
+        }                                                                               \
+    } else {                                                                            \
+        [[unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {                         \
+            vec4 s[4];                                                                  \
+            vec4 z;                                                                     \
+            body;                                                                       \
+        }                                                                               \
+    }
 
 void chunk_begin(const uint j, const uint slice, const bool load)
 {
-    if (ROLL != 0) {
-        [[dont_unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {
-            recurrent_begin_(n, j, slice, load);
-        }
-    } else {
-        [[unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {
-            recurrent_begin_(n, j, slice, load);
-        }
-    }
+    RECURRENT_FOR_(recurrent_begin_(n, j, slice, load, s, z); recurrent_put_(n, s, z))
 }
 
 void chunk_end(const uint j, const uint slice)
 {
-    if (ROLL != 0) {
-        [[dont_unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {
-            recurrent_end_(n, j, slice);
-        }
-    } else {
-        [[unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {
-            recurrent_end_(n, j, slice);
-        }
-    }
+    RECURRENT_FOR_(recurrent_get_(n, s, z); recurrent_end_(n, j, slice, s, z))
 }
 
 // Sums of the lanes that share a column group. Lanes of one group lie `groups` apart.
@@ -158,66 +213,63 @@ struct recurrent_token {
 };
 
 // The state's part of DELTA's and PAIR's correction.
-void recurrent_read_(const uint n, const uint t, const uint slice, inout vec4 w)
+void recurrent_read_(const uint n, const uint token, const uint t, const uint slice,
+                     const vec4 s[4], inout vec4 w)
 {
     const uint c = n * SLICES + slice;
-    if (c < CHUNK_QUADS) {
-        vec4 k = recurrent_rows[recurrent_at_(t, CHUNK_RULE == CHUNK_PAIR ? RECURRENT_A
-                                                                         : RECURRENT_K, c)];
+    if (RECURRENT_WHOLE || c < CHUNK_QUADS) {
+        const uint kind = CHUNK_RULE == CHUNK_PAIR ? RECURRENT_A : RECURRENT_K;
+        vec4 k = recurrent_row_(token, t, kind, c);
         if (CHUNK_RULE == CHUNK_DELTA && CHUNK_GATE == CHUNK_GATE_KEY) {
-            k *= recurrent_rows[recurrent_at_(t, RECURRENT_D, c)];
+            k *= recurrent_row_(token, t, RECURRENT_D, c);
         }
-        w = fma(vec4(k.x), chunk_s[4u * n], w);
-        w = fma(vec4(k.y), chunk_s[4u * n + 1u], w);
-        w = fma(vec4(k.z), chunk_s[4u * n + 2u], w);
-        w = fma(vec4(k.w), chunk_s[4u * n + 3u], w);
+        [[unroll]] for (uint i = 0; i < 4u; i++) {
+            w = fma(vec4(k[i]), s[i], w);
+        }
     }
 }
 
-void recurrent_move_(const uint n, const uint t, const uint slice, inout recurrent_token r)
+void recurrent_move_(const uint n, const uint token, const uint t, const uint slice,
+                     inout vec4 s[4], inout vec4 z, inout recurrent_token r)
 {
     const uint c = n * SLICES + slice;
-    if (c < CHUNK_QUADS) {
-        const vec4 q = recurrent_rows[recurrent_at_(t, RECURRENT_Q, c)];
-        const vec4 k = recurrent_rows[recurrent_at_(t, RECURRENT_K, c)];
+    if (RECURRENT_WHOLE || c < CHUNK_QUADS) {
+        const vec4 q = recurrent_row_(token, t, RECURRENT_Q, c);
+        const vec4 k = recurrent_row_(token, t, RECURRENT_K, c);
 #if CHUNK_RULE == CHUNK_PAIR
-        const vec4 b = recurrent_rows[recurrent_at_(t, RECURRENT_B, c)];
+        const vec4 b = recurrent_row_(token, t, RECURRENT_B, c);
 #endif
         vec4 d = vec4(r.d);
         if (CHUNK_GATE == CHUNK_GATE_KEY) {
-            d = recurrent_rows[recurrent_at_(t, RECURRENT_D, c)];
+            d = recurrent_row_(token, t, RECURRENT_D, c);
         }
 #ifdef CHUNK_EXCLUSIVE
         const vec4 u = chunk_u(c);
 #endif
         [[unroll]] for (uint i = 0; i < 4u; i++) {
-            vec4 s = chunk_s[4u * n + i];
 #ifdef CHUNK_EXCLUSIVE
-            r.o = fma(vec4(q[i]), fma(vec4(u[i] * k[i]), r.x, s), r.o);
+            r.o = fma(vec4(q[i]), fma(vec4(u[i] * k[i]), r.x, s[i]), r.o);
 #endif
             if (CHUNK_GATE != CHUNK_GATE_NONE) {
-                s *= d[i];
+                s[i] *= d[i];
             }
-            s = fma(vec4(k[i]), r.x, s);
+            s[i] = fma(vec4(k[i]), r.x, s[i]);
 #if CHUNK_RULE == CHUNK_PAIR
-            s = fma(vec4(b[i]), r.y, s);
+            s[i] = fma(vec4(b[i]), r.y, s[i]);
 #endif
 #ifndef CHUNK_EXCLUSIVE
-            r.o = fma(vec4(q[i]), s, r.o);
+            r.o = fma(vec4(q[i]), s[i], r.o);
 #endif
-            chunk_s[4u * n + i] = s;
         }
         if (CHUNK_SUM) {
-            const vec4 z = fma(k, vec4(r.scale), chunk_z[n] * d);
+            z = fma(k, vec4(r.scale), z * d);
             r.sum += dot(q, z);
-            chunk_z[n] = z;
         }
     }
 }
 
-// Token `token`, staged as row t.
-void recurrent_step_(const uint token, const uint t, const uint j, const uint slice,
-                     const uint groups)
+// What of a token does not depend on the state.
+recurrent_token recurrent_first_(const uint token, const uint j)
 {
     recurrent_token r;
     r.d = 1.0;
@@ -234,33 +286,24 @@ void recurrent_step_(const uint token, const uint t, const uint j, const uint sl
 #if CHUNK_RULE == CHUNK_ADD
     r.scale = chunk_k_scale(token);
     r.x *= r.scale;
-#else
-    vec4 w = vec4(0.0);
-    if (ROLL != 0) {
-        [[dont_unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {
-            recurrent_read_(n, t, slice, w);
-        }
-    } else {
-        [[unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {
-            recurrent_read_(n, t, slice, w);
-        }
-    }
-    w = recurrent_sum_(w, groups);
+#endif
+    return r;
+}
+
+void recurrent_correct_(const uint token, const vec4 w, const uint groups,
+                        inout recurrent_token r)
+{
+    const vec4 x = recurrent_sum_(w, groups);
 #if CHUNK_RULE == CHUNK_DELTA
-    r.x = chunk_beta(token) * (r.x - r.d * w);
+    r.x = chunk_beta(token) * (r.x - r.d * x);
 #else
-    r.y = w;
+    r.y = x;
 #endif
-#endif
-    if (ROLL != 0) {
-        [[dont_unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {
-            recurrent_move_(n, t, slice, r);
-        }
-    } else {
-        [[unroll]] for (uint n = 0; n < RECURRENT_QUADS; n++) {
-            recurrent_move_(n, t, slice, r);
-        }
-    }
+}
+
+void recurrent_last_(const uint token, const uint j, const uint slice, const uint groups,
+                     const recurrent_token r)
+{
     vec4 o = recurrent_sum_(r.o, groups);
     float sum = 0.0;
     if (CHUNK_SUM) {
@@ -276,36 +319,72 @@ void recurrent_step_(const uint token, const uint t, const uint j, const uint sl
     }
 }
 
+// Token `token`, staged as number t.
+void recurrent_step_(const uint token, const uint t, const uint j, const uint slice,
+                     const uint groups)
+{
+    recurrent_token r = recurrent_first_(token, j);
+#if CHUNK_RULE != CHUNK_ADD
+    vec4 w = vec4(0.0);
+    RECURRENT_FOR_(recurrent_get_(n, s, z); recurrent_read_(n, token, t, slice, s, w))
+    recurrent_correct_(token, w, groups, r);
+#endif
+    RECURRENT_FOR_(recurrent_get_(n, s, z); recurrent_move_(n, token, t, slice, s, z, r);
+                   recurrent_put_(n, s, z))
+    recurrent_last_(token, j, slice, groups, r);
+}
+
+void recurrent_stage_(const uint first, const uint count)
+{
+    if (STAGE == 0) {
+        return;
+    }
+    barrier();
+    for (uint i = gl_LocalInvocationID.x; i < count * CHUNK_QUADS;
+         i += gl_WorkGroupSize.x) {
+        const uint t = i / CHUNK_QUADS;
+        const uint c = i % CHUNK_QUADS;
+        [[unroll]] for (uint kind = 0; kind < RECURRENT_KINDS; kind++) {
+            recurrent_rows[recurrent_at_(t, kind, c)] =
+                recurrent_load_(first + t, kind, c);
+        }
+    }
+    barrier();
+}
+
 void chunk_walk(const uint first, const uint end, const uint j, const uint slice)
 {
     const uint groups = gl_WorkGroupSize.x / SLICES;
     [[dont_unroll]] for (uint t0 = first; t0 < end; t0 += TOKENS) {
         const uint count = min(TOKENS, end - t0);
-        barrier();
-        for (uint i = gl_LocalInvocationID.x; i < count * CHUNK_QUADS;
-             i += gl_WorkGroupSize.x) {
-            const uint t = i / CHUNK_QUADS;
-            const uint c = i % CHUNK_QUADS;
-            recurrent_rows[recurrent_at_(t, RECURRENT_Q, c)] = chunk_q(t0 + t, c);
-            recurrent_rows[recurrent_at_(t, RECURRENT_K, c)] = chunk_k(t0 + t, c);
-#if CHUNK_RULE == CHUNK_PAIR
-            recurrent_rows[recurrent_at_(t, RECURRENT_A, c)] = chunk_a(t0 + t, c);
-            recurrent_rows[recurrent_at_(t, RECURRENT_B, c)] = chunk_b(t0 + t, c);
-#endif
-#ifdef CHUNK_HAS_GATE4
-            if (CHUNK_GATE == CHUNK_GATE_KEY) {
-                const vec4 x = chunk_gate4(t0 + t, c);
-                recurrent_rows[recurrent_at_(t, RECURRENT_D, c)] =
-                    vec4(chunk_exp_(x.x), chunk_exp_(x.y), chunk_exp_(x.z),
-                         chunk_exp_(x.w));
-            }
-#endif
-        }
-        barrier();
+        recurrent_stage_(t0, count);
         [[dont_unroll]] for (uint t = 0; t < count; t++) {
             recurrent_step_(t0 + t, t, j, slice, groups);
         }
     }
+}
+
+// Begin, one token and end: each row of the state is read, moved on and written at once.
+void chunk_single(const uint token, const uint j, const uint slice, const bool load,
+                  const bool store)
+{
+    const uint groups = gl_WorkGroupSize.x / SLICES;
+    recurrent_stage_(token, 1u);
+    recurrent_token r = recurrent_first_(token, j);
+#if CHUNK_RULE != CHUNK_ADD
+    vec4 w = vec4(0.0);
+    RECURRENT_FOR_(recurrent_begin_(n, j, slice, load, s, z); recurrent_put_(n, s, z);
+                   recurrent_read_(n, token, 0u, slice, s, w))
+    recurrent_correct_(token, w, groups, r);
+    RECURRENT_FOR_(recurrent_get_(n, s, z);
+                   recurrent_move_(n, token, 0u, slice, s, z, r);
+                   if (store) { recurrent_end_(n, j, slice, s, z); })
+#else
+    RECURRENT_FOR_(recurrent_begin_(n, j, slice, load, s, z);
+                   recurrent_move_(n, token, 0u, slice, s, z, r);
+                   if (store) { recurrent_end_(n, j, slice, s, z); })
+#endif
+    recurrent_last_(token, j, slice, groups, r);
 }
 
 #endif

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
 // linear_attention's buffers, push constants and axes, and its hooks of lib/chunk.glsl
+//
+// The includer defines COLUMN_LANES: the lanes of a workgroup that have columns of their own.
 #ifndef VKZ_LINEAR_LINEAR_ATTENTION_GLSL
 #define VKZ_LINEAR_LINEAR_ATTENTION_GLSL
 
 #include "lib/activation.glsl"
-#include "linear/rows.glsl"
 
 layout(constant_id = 6) const uint VEC = 1;
 layout(constant_id = 16) const uint DECAY = 0; // none, head, token
@@ -15,6 +16,9 @@ layout(constant_id = 19) const uint INIT = 0;
 layout(constant_id = 20) const uint FINAL = 0;
 layout(constant_id = 32) const uint HEAD_DIM = 64;
 layout(constant_id = 33) const uint V_DIM = 64;
+
+const bool LINEAR_WHOLE = V_DIM % (4u * COLUMN_LANES) == 0u;
+#include "linear/rows.glsl"
 
 const uint DECAY_TOKEN = 2;
 const uint FEATURE_ELU1 = 1;

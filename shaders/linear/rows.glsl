@@ -2,20 +2,23 @@
 //
 // Rows of four elements in this family's buffers
 //
-//   LINEAR_BUFFER(binding, name)      restrict readonly, by element `name` and by aligned
-//                                     groups of four `name4`
-//   LINEAR_LOAD4(name, row, width, c) return elements 4c..4c+3 of row `row`, 0 past its end
-//   LINEAR_STORE4(name, row, width, c, x)
+//   LINEAR_LOAD4(name, name4, row, width, c)      elements 4c..4c+3 of row `row`, 0 past its
+//                                                 end: returned
+//   LINEAR_STORE4(name, name4, row, width, c, x)  the same, stored; nothing past the end
 //
-// The last two are the bodies of functions. VEC = 4, a constant of the includer, promises
-// that the width is a multiple of four; `name` and its `name4` hold T and W4 (lib/words.glsl),
-// or float and vec4 with LINEAR_LOAD4_F32 and LINEAR_STORE4_F32.
+// They are the bodies of functions. `name` is a buffer of T and `name4` the same of W4
+// (lib/words.glsl); LINEAR_LOAD4_F32 and LINEAR_STORE4_F32 take float and vec4.
+//
+// The includer defines
+//   VEC            constant: 4 promises that all widths are multiples of four
+//   LINEAR_WHOLE   constant bool: no lane's columns are past the last one
 #ifndef VKZ_LINEAR_ROWS_GLSL
 #define VKZ_LINEAR_ROWS_GLSL
 
 #include "lib/num.glsl"
 #include "lib/words.glsl"
 
+#define LINEAR_INSIDE_(c, width) (LINEAR_WHOLE ? (c) : min(c, (width) / 4u - 1u))
 #define LINEAR_LOAD4_(name, load, wide, row, width, c)                                  \
     if (VEC == 4) {                                                                     \
         return wide;                                                                    \
@@ -32,15 +35,15 @@
 #define LINEAR_PLAIN(x) (x)
 #define LINEAR_LOAD4(name, name4, row, width, c)                                        \
     LINEAR_LOAD4_(name, vkz_load,                                                       \
-                  vkz_load_w4(name4[(row) * ((width) / 4u) + min(c, (width) / 4u - 1u)]), \
+                  vkz_load_w4(name4[(row) * ((width) / 4u) + LINEAR_INSIDE_(c, width)]), \
                   row, width, c)
 #define LINEAR_LOAD4_F32(name, name4, row, width, c)                                    \
     LINEAR_LOAD4_(name, LINEAR_PLAIN,                                                   \
-                  name4[(row) * ((width) / 4u) + min(c, (width) / 4u - 1u)], row, width, c)
+                  name4[(row) * ((width) / 4u) + LINEAR_INSIDE_(c, width)], row, width, c)
 
 #define LINEAR_STORE4_(name, store, name4, wide, row, width, c, x)                      \
     if (VEC == 4) {                                                                     \
-        if (4u * (c) < (width)) {                                                       \
+        if (LINEAR_WHOLE || 4u * (c) < (width)) {                                       \
             name4[(row) * ((width) / 4u) + (c)] = wide(x);                              \
         }                                                                               \
     } else {                                                                            \
