@@ -10,12 +10,13 @@
 // lane adds to one or two of its blocks at a time, in memory of its own.
 //
 // The kernel declares, before including this file:
-//   constants   HEAD_DIM ROWS KEYS ROLL EXP SUBGROUP
+//   constants   HEAD_DIM ROWS KEYS ROLL EXP SUBGROUP BLOCKS
+//   shared      float block_importance[BLOCKS * gl_WorkGroupSize.x]
 //   functions   vec4 block_q(uint head, uint c)      of this lane's token, times tau log2 e
 //               vec2 block_k2(uint key, uint c)      elements 2c, 2c + 1; any past the end
 //               vec2 block_stats(uint head)          maximum in base 2, 1 / sum: STATS given
-//               void block_add(uint j, float x)      importance of block j += x
-// and calls block_rows().
+//               void block_store(uint at, int j)     block j is number `at` of the selected
+// and calls block_rows(), then block_choose().
 #ifndef VKZ_SPARSE_BLOCK_IMPORTANCE_GLSL
 #define VKZ_SPARSE_BLOCK_IMPORTANCE_GLSL
 
@@ -28,6 +29,21 @@ const uint BLOCK_CHUNK = 2u * SUBGROUP;
 const uint BLOCK_D = (HEAD_DIM + 3u) / 4u * 4u;
 const uint BLOCK_CHUNKS = (HEAD_DIM + BLOCK_CHUNK - 1u) / BLOCK_CHUNK;
 const float BLOCK_LOWEST = -3.0e38;
+
+uint block_own; // block of this lane's query
+
+// Of block j at j * WG_SIZE + lane: each lane has its own.
+uint block_at_(const uint j)
+{
+    return j * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+}
+
+uint select_load(const uint j)
+{
+    return pooled_block_key(block_importance[block_at_(j)], j, block_own);
+}
+
+#include "lib/select.glsl"
 
 float block_q_[ROWS * BLOCK_D];
 float block_w_[ROWS * KEYS];
@@ -69,12 +85,16 @@ void block_scores_(const uint key0, const uint keys)
     }
 }
 
-// Of `group` heads. The lane sees the first `visible` keys; the workgroup walks `keys`. A
-// block has `stripes` stripes, a pooled key spans `spans`. `given`: block_stats() has the
-// sums, else they are found first.
-void block_rows(const uint group, const uint visible, const uint keys, const uint stripes,
-                const uint spans, const bool given)
+// Of `group` heads. The lane sees the first `visible` keys; the workgroup walks `keys`, for
+// the first `blocks` blocks. `given`: block_stats() has the sums, else they are found first.
+void block_rows(const uint group, const uint visible, const uint keys, const uint blocks,
+                const bool given)
 {
+    const uint stripes = pc.ls / pc.st;
+    const uint spans = pc.lc / pc.st;
+    for (uint j = 0; j < blocks; j++) {
+        block_importance[block_at_(j)] = 0.0;
+    }
     for (uint head = 0; head < group; head += ROWS) {
         if (ROLL != 0) {
             [[dont_unroll]] for (uint c = 0; c < BLOCK_D / 4u; c++) {
@@ -128,7 +148,9 @@ void block_rows(const uint group, const uint visible, const uint keys, const uin
                             for (uint b = c / stripes; b * stripes < c + spans; b++) {
                                 const uint begin = max(c, b * stripes);
                                 const uint end = min(c + spans, (b + 1u) * stripes);
-                                block_add(b, float(end - begin) * p);
+                                if (b < BLOCKS) {
+                                    block_importance[block_at_(b)] += float(end - begin) * p;
+                                }
                             }
                         }
                     }
@@ -139,6 +161,29 @@ void block_rows(const uint group, const uint visible, const uint keys, const uin
                     l[r] = l[r] == 0.0 ? 0.0 : 1.0 / l[r];
                 }
             }
+        }
+    }
+}
+
+// Blocks 0 .. own of this lane's query, `top` of them. A lane without a query stores nothing.
+void block_choose(const uint own, const uint top, const bool store)
+{
+    block_own = own;
+    const uint blocks = own + 1u;
+    const select_cut cut = select_cut_lane(blocks, top);
+    uint at = 0u;
+    uint equal = 0u;
+    if (store) {
+        for (uint j = 0; j < blocks; j++) {
+            const uint key = select_load(j);
+            if (select_takes(cut, key, equal)) {
+                block_store(at, int(j));
+                at++;
+            }
+            equal += key == cut.key ? 1u : 0u;
+        }
+        for (; at < top; at++) {
+            block_store(at, -1);
         }
     }
 }

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// What the block_select kernels share: buffers, how pooled keys count for blocks, and the
-// order in which blocks are chosen
+// What the block_select kernels share: buffers and the rows of a query
 #ifndef VKZ_SPARSE_BLOCK_SELECT_IO_GLSL
 #define VKZ_SPARSE_BLOCK_SELECT_IO_GLSL
 
@@ -27,8 +26,8 @@ layout(push_constant, std430) uniform Push {
     float tau;
 } pc;
 
-const uint D4 = (HEAD_DIM + 3u) / 4u;
-const float LOWEST = -3.0e38;
+#define POOLED_BLOCKS
+#include "sparse/pooled.glsl"
 
 #define SELECT_LOAD4(name, name4, row, c)                                                 \
     if (VEC == 4) {                                                                       \
@@ -57,43 +56,37 @@ vec4 select_k(const uint row, const uint c)
     SELECT_LOAD4(kc, kc4, row, c);
 }
 
-// Rows of kc that a KV head has.
-uint pooled_rows()
+uint io_query; // row of q of the group's first head
+uint io_key;   // row of kc
+uint io_list;  // element of idx
+
+void io_begin(const uint i, const uint kv)
 {
-    return pc.len >= pc.lc ? (pc.len - pc.lc) / pc.st + 1u : 1u;
+    io_query = kv * (pc.heads / pc.kv_heads) * pc.len + i;
+    io_key = kv * pooled_rows();
+    io_list = (kv * pc.len + i) * pc.top;
 }
 
-// Pooled keys that query i sees.
-uint pooled_visible(const uint i)
+// --- hooks of block_group.glsl and block_rows.glsl ------------------------------------
+
+vec4 block_q(const uint head, const uint c)
 {
-    return i + 1u >= pc.lc ? (i + 1u - pc.lc) / pc.st + 1u : 0u;
+    return select_q(io_query + head * pc.len, c) * (pc.tau * VKZ_LOG2E);
 }
 
-// Stripes of st tokens that pooled key c shares with block j.
-float pooled_shares(const uint c, const uint j)
+vec4 block_k(const uint key, const uint c)
 {
-    const uint stripes = pc.ls / pc.st;
-    const int begin = max(int(c), int(j * stripes));
-    const int end = min(int(c + pc.lc / pc.st), int((j + 1u) * stripes));
-    return float(max(end - begin, 0));
+    return select_k(io_key + key, c);
 }
 
-// Pooled keys [x, y) that share a stripe with block j and are visible.
-uvec2 pooled_of_block(const uint j, const uint visible)
+vec2 block_stats(const uint head)
 {
-    const uint stripes = pc.ls / pc.st;
-    const uint before = pc.lc / pc.st - 1u;
-    const uint begin = j * stripes;
-    return uvec2(begin - min(begin, before), min((j + 1u) * stripes, visible));
+    return vec2(STATS != 0 ? lse[io_query + head * pc.len] * VKZ_LOG2E : 0.0, 1.0);
 }
 
-// Order key of block j for a query in block `own`. Importances are not negative, so their
-// bits sort as they do; forced blocks have the upper half of the keys to themselves, and
-// all keys are above SELECT_NEVER.
-uint block_key(const float importance, const uint j, const uint own)
+void block_store(const uint at, const int j)
 {
-    const bool forced = j == 0u || j == own || j + 1u == own;
-    return floatBitsToUint(importance) + (forced ? 0x80000000u : 0x00800000u);
+    idx[io_list + at] = j;
 }
 
 #endif

@@ -50,21 +50,11 @@ layout(constant_id = 7) const uint ROLL = 0;
 
 layout(set = 0, binding = 1, std430) restrict readonly buffer Kc2 { W2 kc2[]; };
 
-// Of block j at j * WG_SIZE + lane: each lane has its own.
-shared float importance[BLOCKS * gl_WorkGroupSize.x];
-
-uint first_q; // row of q of the group's first head for this lane's query
-uint first_k; // row of kc
-uint own;     // block of this lane's query
-
-vec4 block_q(const uint head, const uint c)
-{
-    return select_q(first_q + head * pc.len, c) * (pc.tau * VKZ_LOG2E);
-}
+shared float block_importance[BLOCKS * gl_WorkGroupSize.x];
 
 vec2 block_k2(const uint key, const uint c)
 {
-    const uint row = first_k + key;
+    const uint row = io_key + key;
     if (VEC == 4) {
         return vkz_load_w2(kc2[row * (HEAD_DIM / 2u) + min(c, HEAD_DIM / 2u - 1u)]);
     }
@@ -72,61 +62,17 @@ vec2 block_k2(const uint key, const uint c)
                 vkz_load(kc[row * HEAD_DIM + min(2u * c + 1u, HEAD_DIM - 1u)]));
 }
 
-vec2 block_stats(const uint head)
-{
-    return vec2(STATS != 0 ? lse[first_q + head * pc.len] * VKZ_LOG2E : 0.0, 1.0);
-}
-
-void block_add(const uint j, const float x)
-{
-    const uint at = min(j, BLOCKS - 1u) * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
-    importance[at] += j < BLOCKS ? x : 0.0;
-}
-
-uint select_load(const uint j);
-#include "lib/select.glsl"
 #include "sparse/block_importance.glsl"
-
-uint select_load(const uint j)
-{
-    return block_key(importance[j * gl_WorkGroupSize.x + gl_LocalInvocationID.x], j, own);
-}
 
 void main()
 {
-    const uint lane = gl_LocalInvocationID.x;
     const uint lanes = gl_WorkGroupSize.x;
     // The longest first.
     const uint begin = (gl_NumWorkGroups.x - 1u - gl_WorkGroupID.x) * lanes;
-    const uint i = min(begin + lane, pc.len - 1u);
-    const uint kv = gl_WorkGroupID.z * pc.kv_heads + gl_WorkGroupID.y;
-    const uint group = pc.heads / pc.kv_heads;
-    first_q = kv * group * pc.len + i;
-    first_k = kv * pooled_rows();
-    own = i / pc.ls;
     const uint last = min(begin + lanes, pc.len) - 1u;
-    for (uint j = 0; j <= last / pc.ls; j++) {
-        importance[j * lanes + lane] = 0.0;
-    }
-    block_rows(group, pooled_visible(i), pooled_visible(last), pc.ls / pc.st, pc.lc / pc.st,
-               STATS != 0);
-
-    const uint blocks = own + 1u;
-    const select_cut cut = select_cut_lane(blocks, pc.top);
-    const uint to = (kv * pc.len + i) * pc.top;
-    uint at = 0u;
-    uint equal = 0u;
-    if (begin + lane < pc.len) {
-        for (uint j = 0; j < blocks; j++) {
-            const uint key = select_load(j);
-            if (select_takes(cut, key, equal)) {
-                idx[to + at] = int(j);
-                at++;
-            }
-            equal += key == cut.key ? 1u : 0u;
-        }
-        for (; at < pc.top; at++) {
-            idx[to + at] = -1;
-        }
-    }
+    const uint i = min(begin + gl_LocalInvocationID.x, last);
+    io_begin(i, gl_WorkGroupID.z * pc.kv_heads + gl_WorkGroupID.y);
+    block_rows(pc.heads / pc.kv_heads, pooled_visible(i), pooled_visible(last),
+               last / pc.ls + 1u, STATS != 0);
+    block_choose(i / pc.ls, pc.top, begin + gl_LocalInvocationID.x <= last);
 }

@@ -33,16 +33,7 @@ layout(push_constant, std430) uniform Push {
     float tau;
 } pc;
 
-// Pooled keys of a sequence, and the rows of a tensor that holds them.
-uint pooled_count()
-{
-    return pc.len >= pc.lc ? (pc.len - pc.lc) / pc.st + 1u : 0u;
-}
-
-uint pooled_rows()
-{
-    return max(pooled_count(), 1u);
-}
+#include "sparse/pooled.glsl"
 
 // Means over blocks are kept in rows of whole quads.
 const uint POOL_D4 = (HEAD_DIM + 3u) / 4u;
