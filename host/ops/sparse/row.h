@@ -8,11 +8,10 @@
 
 // The row of output unit (batch * heads + head) * len + i of an op whose queries and keys
 // are `len` tokens and whose mask is causal.
-static inline struct score sparse_causal_begin(struct vkz_ref *ref, int64_t unit)
+static inline struct score sparse_causal_begin(struct vkz_ref *ref, int64_t unit,
+                                               int64_t kv_heads, int64_t v_dim)
 {
-    const int64_t heads = vkz_ref_dim(ref, "heads");
-    const int64_t kv_heads = vkz_ref_dim(ref, "kv_heads");
-    const int64_t len = vkz_ref_dim(ref, "len");
+    const int64_t heads = vkz_ref_dim(ref, "heads"), len = vkz_ref_dim(ref, "len");
     struct score s = {
         .batch = unit / len / heads,
         .head = unit / len % heads,
@@ -20,7 +19,7 @@ static inline struct score sparse_causal_begin(struct vkz_ref *ref, int64_t unit
         .position = unit % len,
         .kv_len = len,
         .head_dim = vkz_ref_dim(ref, "head_dim"),
-        .v_dim = vkz_ref_dim(ref, "v_dim"),
+        .v_dim = v_dim,
         .mask = MASK_CAUSAL,
         .tau = (real)vkz_ref_value(ref, "tau"),
     };
