@@ -127,7 +127,7 @@ vec4 chunk_kept_b_[CHUNK_QUADS * CHUNK_TURNS];
 
 float chunk_exp_(const float x)
 {
-    return vkz_exp2(x * VKZ_LOG2E, EXP_POLY5);
+    return vkz_exp2_accurate(x * VKZ_LOG2E);
 }
 
 // The state before the first token: zero, or what the hooks load.

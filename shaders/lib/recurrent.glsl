@@ -67,7 +67,7 @@ const uint RECURRENT_D = RECURRENT_KINDS - 1; // e^g by row
 
 float chunk_exp_(const float x)
 {
-    return vkz_exp2(x * VKZ_LOG2E, EXP_POLY5);
+    return vkz_exp2_accurate(x * VKZ_LOG2E);
 }
 
 uint recurrent_at_(const uint t, const uint kind, const uint c)

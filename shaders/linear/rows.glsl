@@ -24,13 +24,13 @@
         return wide;                                                                    \
     }                                                                                   \
     const uint at = (row) * (width) + 4u * (c);                                         \
-    vec4 x = vec4(0.0);                                                                 \
+    vec4 four_ = vec4(0.0); /* no buffer's name */                                      \
     [[unroll]] for (uint i = 0; i < 4u; i++) {                                          \
         if (4u * (c) + i < (width)) {                                                   \
-            x[i] = load(name[at + i]);                                                  \
+            four_[i] = load(name[at + i]);                                              \
         }                                                                               \
     }                                                                                   \
-    return x
+    return four_
 
 #define LINEAR_PLAIN(x) (x)
 #define LINEAR_LOAD4(name, name4, row, width, c)                                        \
