@@ -2,7 +2,7 @@
 //
 // Soft choice of the next token that exists, one step to the left a time
 //
-//   weights   P_ij = (1 - e_(i+1)) P_(i+1)j,  P_(j-1)j = e_j
+//   weights   P_ij = (1 - e_(i+1)) P_(i+1)j,  P_(j-1)j = e_j,  P_ii = (1 - e_(i+1)) P_(i+1)(i+1)
 //   apply     y_i = e_(i+1) x_(i+1) + (1 - e_(i+1)) y_(i+1)
 //
 // Continuous recursive networks, arXiv 2106.06038.
@@ -71,11 +71,14 @@ void weights(const uint item, const uint q)
     const uvec4 column = 4u * q + uvec4(0, 1, 2, 3);
     vec4 product = vec4(0.0);
     float next = 0.0; // e of row i + 1
+    float none = 1.0; // nothing to the right of row i exists
     for (uint i = pc.len; i-- > 0u;) {
         product *= 1.0 - next;
+        none *= 1.0 - next;
         // Row j - 1 is where column j begins.
         product = mix(product, vec4(next), equal(column, uvec4(i + 1u)));
-        store_p((base + i) * pc.len, q, product);
+        const vec4 row = mix(product, vec4(none), equal(column, uvec4(i)));
+        store_p((base + i) * pc.len, q, row);
         next = e[base + i];
     }
 }

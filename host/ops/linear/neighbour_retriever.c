@@ -58,6 +58,10 @@ static void reference(struct vkz_ref *ref, int64_t b)
                 magnitude[c] += fabs(term);
             }
         }
+        if (p != NULL) {
+            p[i * len + i] = (double)none;
+            p_scale[i * len + i] = (double)none + SMALLEST;
+        }
         for (int64_t c = 0; y != NULL && c < width; c++) {
             y[i * width + c] = (double)sum[c];
             y_scale[i * width + c] = (double)magnitude[c] + SMALLEST;
@@ -65,22 +69,18 @@ static void reference(struct vkz_ref *ref, int64_t b)
     }
 }
 
-// What no later token takes is the chance that none exists.
+// Some later token exists, or none does.
 static bool check_mass(struct vkz_identity_run *run)
 {
     const int64_t len = vkz_identity_dim(run, "len");
     struct vkz_data *data = vkz_identity_inputs(run, "FORM=weights");
-    const float *e = vkz_identity_float(run, data, "e");
     const double *p = vkz_identity_output(run, data, "p");
     const int64_t rows = vkz_identity_count(data, "e");
     double *mass = vkz_identity_temp(run, rows), *one = vkz_identity_temp(run, rows);
-    for (int64_t i = 0; e != NULL && p != NULL && one != NULL && i < rows; i++) {
-        double none = 1;
-        for (int64_t j = i + 1; j % len != 0; j++) {
-            none *= 1 - (double)e[j];
-            mass[i] += p[i * len + j % len];
+    for (int64_t i = 0; p != NULL && one != NULL && i < rows; i++) {
+        for (int64_t j = 0; j < len; j++) {
+            mass[i] += p[i * len + j];
         }
-        mass[i] += none;
         one[i] = 1;
     }
     return vkz_identity_equal(run, "p", mass, one, rows, 4);
@@ -99,7 +99,7 @@ static bool check_forms(struct vkz_identity_run *run)
     for (int64_t i = 0; p != NULL && x != NULL && expected != NULL && i < count; i++) {
         const int64_t row = i / width, b = row / len;
         for (int64_t j = 0; j < len; j++) {
-            const double weight = p[row * len + j];
+            const double weight = j == row % len ? 0 : p[row * len + j];
             if (weight != 0) {
                 expected[i] += weight * (double)x[(b * len + j) * width + i % width];
             }
@@ -110,8 +110,8 @@ static bool check_forms(struct vkz_identity_run *run)
 }
 
 static const struct vkz_identity identities[] = {
-    {"mass", "the weights and the chance that none exists add up to 1", NULL, check_mass},
-    {"forms", "apply is the matrix times x", NULL, check_forms},
+    {"mass", "the weights of a row add up to 1", NULL, check_mass},
+    {"forms", "apply is the matrix, without its diagonal, times x", NULL, check_forms},
     {0},
 };
 
@@ -120,8 +120,9 @@ VKZ_OP(neighbour_retriever) = {
     .family = "linear",
     .abi = 1,
     .title = "soft choice of the next token that exists",
-    .doc = "P_ij = e_j Π_{i<k<j} (1 - e_k) for i < j, else 0\n"
-           "apply: y_i = Σ_j P_ij x_j, which is the scan from the right\n"
+    .doc = "P_ij = e_j Π_{i<k<j} (1 - e_k) for i < j: token j is the next that exists\n"
+           "P_ii = Π_{k>i} (1 - e_k): none does; 0 to the left of it\n"
+           "apply: y_i = Σ_{j>i} P_ij x_j, which is the scan from the right\n"
            "       y_i = e_{i+1} x_{i+1} + (1 - e_{i+1}) y_{i+1}\n"
            "\n"
            "The left neighbour is the same on reversed sequences.\n"
