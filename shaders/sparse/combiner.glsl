@@ -302,7 +302,7 @@ void main()
     const int p_high = int(end - 1u + earlier);
     const score_map s = plain_score_map(pc.sg, pc.sg + earlier, pc.tau);
 #ifdef COMBINER_TILE
-    flash_tile(s, begin, p_low, p_high);
+    flash_tile(s, begin, uint(s.q_len), p_low, p_high);
 #else
     const uint first = begin + gl_LocalInvocationID.x;
     flash_lane(s, first, lanes, p_low, p_high);

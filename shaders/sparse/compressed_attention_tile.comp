@@ -82,7 +82,7 @@ void main()
     const uint begin = (gl_NumWorkGroups.x - 1u - gl_WorkGroupID.x) * ROWS;
     const uint end = min(begin + ROWS, pc.len);
     const score_map s = attend_map(pc.len, pooled_count(), pc.tau);
-    flash_tile(s, begin, flash_row_position(begin), flash_row_position(end - 1u));
+    flash_tile(s, begin, uint(s.q_len), flash_row_position(begin), flash_row_position(end - 1u));
 }
 
 #endif

@@ -78,5 +78,5 @@ void main()
     io_end = seen_places[1];
 
     const score_map s = attend_map(pc.heads, pc.top, pc.tau);
-    flash_tile(s, gl_WorkGroupID.x * ROWS, io_position, io_position);
+    flash_tile(s, gl_WorkGroupID.x * ROWS, uint(s.q_len), io_position, io_position);
 }

@@ -493,7 +493,7 @@ void attend(const score_map s, const uint begin)
 {
 #ifdef MOBA_TILE
     const uint end = min(begin + ROWS, uint(s.q_len));
-    flash_tile(s, begin, int(begin), int(end) - 1);
+    flash_tile(s, begin, uint(s.q_len), int(begin), int(end) - 1);
 #else
     const uint lanes = gl_WorkGroupSize.x;
     const uint end = min(begin + ROWS * lanes, uint(s.q_len));

@@ -108,8 +108,8 @@ void main()
     io_begin(gl_WorkGroupID.y, gl_WorkGroupID.z);
     const uint begin = (gl_NumWorkGroups.x - 1u - gl_WorkGroupID.x) * ROWS;
     const uint end = min(begin + ROWS, pc.len);
-    flash_tile(attend_map(pc.len, pooled_count(), pc.tau), begin, flash_row_position(begin),
-               flash_row_position(end - 1u));
+    flash_tile(attend_map(pc.len, pooled_count(), pc.tau), begin, end,
+               flash_row_position(begin), flash_row_position(end - 1u));
 }
 
 #endif
@@ -122,7 +122,7 @@ void main()
     io_begin(i, gl_WorkGroupID.z * pc.kv_heads + gl_WorkGroupID.y % pc.kv_heads);
     const score_map s = attend_map(io_group(), pc.len, pc.tau);
     [[dont_unroll]] for (io_branch = 0u; io_branch < 2u; io_branch++) {
-        flash_tile(s, gl_WorkGroupID.y / pc.kv_heads * ROWS, io_i, io_i);
+        flash_tile(s, gl_WorkGroupID.y / pc.kv_heads * ROWS, io_group(), io_i, io_i);
         barrier(); // shared memory has been read
     }
 }
