@@ -25,7 +25,7 @@
 //! bind     8 zt  out  f32[batch, heads, head_dim]  when FINAL == FINAL.on && NORMALISE == NORMALISE.sum
 //! push     heads:u32 len:u32 tau:f32
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // one subgroup
-//! spec     3 CHUNK u32 16 = max(16,WG_SIZE)   // tokens a chunk, a multiple of WG_SIZE
+//! spec     3 CHUNK u32 8 = max(8,WG_SIZE)   // tokens a chunk, a multiple of WG_SIZE
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     16 DECAY u32 0
 //! spec     17 FEATURE u32 0
@@ -35,8 +35,7 @@
 //! spec     32 HEAD_DIM u32 64 = head_dim
 //! spec     33 V_DIM u32 64 = v_dim
 //! when     NORMALISE != NORMALISE.abs : the sum of magnitudes is not a recurrence
-//! tuning   chunk8   CHUNK=8
-//! tuning   chunk32  CHUNK=32
+//! tuning   chunk16  CHUNK=16
 //! pass     main  groups ceildiv(v_dim,4*WG_SIZE) heads batch
 //! variant  f32  T=f32
 //! variant  f16  T=f16
@@ -46,7 +45,7 @@
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x = 4, local_size_x_id = 0) in;
-layout(constant_id = 3) const uint CHUNK = 16;
+layout(constant_id = 3) const uint CHUNK = 8;
 const uint SUBGROUP = gl_WorkGroupSize.x;
 const uint COLUMN_LANES = gl_WorkGroupSize.x;
 
