@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: MIT
+//
+// Time mixing of RWKV-7 token by token; a lane owns four columns of the state
+//
+//   S_t = diag(e^w_t) S_(t-1) + b_t (a_t S_(t-1)) + k_t v_t,  o_t = q_t S_t
+//
+// RWKV-7, arXiv 2503.14456.
+//
+// Why this one: reads and writes the state once, in whole words, and nothing is shared:
+// the kernel of decoding on CPU drivers, and of a few tokens.
+//
+//! kernel   rwkv7_update
+//! op       rwkv7/1
+//! tier     T1
+//! bind     0 q  in   T[batch, heads, len, head_dim]
+//! bind     1 k  in   T[batch, heads, len, head_dim]
+//! bind     2 v  in   T[batch, heads, len, v_dim]
+//! bind     3 w  in   f32[batch, heads, len, head_dim]
+//! bind     4 a  in   T[batch, heads, len, head_dim]
+//! bind     5 b  in   T[batch, heads, len, head_dim]
+//! bind     6 s0 in   f32[batch, heads, head_dim, v_dim]  when INIT == INIT.on
+//! bind     7 o  out  T[batch, heads, len, v_dim]
+//! bind     8 st out  f32[batch, heads, head_dim, v_dim]  when FINAL == FINAL.on
+//! push     heads:u32 len:u32
+//! spec     0 WG_SIZE u32 16 = is_cpu ? subgroup_size : max(min(subgroup_size,16),16)
+//! spec     1 HAND u32 4 = min(subgroup_size,16)   // lanes that hand elements round
+//! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
+//! spec     16 INIT u32 0
+//! spec     17 FINAL u32 0
+//! spec     32 HEAD_DIM u32 64 = head_dim
+//! spec     33 V_DIM u32 64 = v_dim
+//! pass     main  groups ceildiv(v_dim,4*WG_SIZE) heads batch
+//! variant  f32  T=f32
+//! variant  f16  T=f16
+//! variant  bf16 T=bf16
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x = 16, local_size_x_id = 0) in;
+layout(constant_id = 1) const uint HAND = 4;
+
+#define RWKV 7
+#include "linear/rwkv.glsl"
+#include "lib/recurrent_lane.glsl"
+
+void main()
+{
+    io_begin(gl_WorkGroupID.y, gl_WorkGroupID.z);
+    const uint j = gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
+    chunk_begin(j, INIT != 0);
+    chunk_walk(0u, pc.len, j);
+    if (FINAL != 0) {
+        chunk_end(j);
+    }
+}

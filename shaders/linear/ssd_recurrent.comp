@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+//
+// The scan of Mamba-2 token by token, rows staged in shared memory
+//
+//   S_t = e^(step_t A) S_(t-1) + b_t (step_t x_t),  y_t = c_t S_t + D x_t, times silu(z_t)
+//
+// Mamba-2, arXiv 2405.21060.
+//
+// Why this one: needs nothing of a device, does no work that the recurrence does not need
+// and keeps the state where it is used. Wins for few tokens on GPUs; for many, the chunked
+// forms have products of matrices where this has one row after the other.
+//
+//! kernel   ssd_recurrent
+//! op       ssd/1
+//! tier     T0
+//! bind     0 x      in   T[batch, heads, len, head_dim]
+//! bind     1 dt     in   f32[batch, heads, len]
+//! bind     2 dtb    in   f32[heads]
+//! bind     3 alog   in   f32[heads]
+//! bind     4 d_skip in   f32[heads]
+//! bind     5 b      in   T[batch, groups, len, state]
+//! bind     6 c      in   T[batch, groups, len, state]
+//! bind     7 z      in   T[batch, heads, len, head_dim]  when GATE == GATE.on
+//! bind     8 y      out  T[batch, heads, len, head_dim]
+//! bind     9 s0     in   f32[batch, heads, state, head_dim]  when INIT == INIT.on
+//! bind     10 st    out  f32[batch, heads, state, head_dim]  when FINAL == FINAL.on
+//! push     heads:u32 groups:u32 len:u32 lo:f32 hi:f32
+//! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64
+//! spec     3 TOKENS u32 1 = max(1,min(8,floor(512/state)))   // tokens staged at a time
+//! spec     4 SLICES u32 8 = is_cpu ? 1 : 8   // lanes that share a column
+//! spec     5 ROLL u32 0 = is_cpu   // 1: the state may live in memory
+//! spec     6 VEC u32 1 = state % 4 == 0 && head_dim % 4 == 0 ? 4 : 1   // elements a load
+//! spec     16 INIT u32 0
+//! spec     17 FINAL u32 0
+//! spec     18 GATE u32 0
+//! spec     19 CLAMP u32 0
+//! spec     32 HEAD_DIM u32 64 = state
+//! spec     33 V_DIM u32 64 = head_dim
+//! shared   32 * TOKENS * ceildiv(HEAD_DIM,4) + 16 * (SLICES == 1 ? 1 : WG_SIZE)
+//! pass     main  groups ceildiv(head_dim,4*WG_SIZE/SLICES) heads batch
+//! variant  f32  T=f32
+//! variant  f16  T=f16
+//! variant  bf16 T=bf16
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x = 64, local_size_x_id = 0) in;
+layout(constant_id = 3) const uint TOKENS = 1;
+layout(constant_id = 4) const uint SLICES = 8;
+layout(constant_id = 5) const uint ROLL = 0;
+
+#include "linear/ssd.glsl"
+
+#define RECURRENT_KINDS 2
+shared vec4 recurrent_rows[TOKENS * RECURRENT_KINDS * ((HEAD_DIM + 3) / 4)];
+shared vec4 recurrent_parts[SLICES == 1 ? 1 : gl_WorkGroupSize.x];
+#include "lib/recurrent.glsl"
+
+void main()
+{
+    io_begin(gl_WorkGroupID.y, gl_WorkGroupID.z);
+    const uint groups = gl_WorkGroupSize.x / SLICES;
+    const uint j = gl_WorkGroupID.x * groups + gl_LocalInvocationID.x % groups;
+    const uint slice = gl_LocalInvocationID.x / groups;
+    chunk_begin(j, slice, INIT != 0);
+    chunk_walk(0u, pc.len, j, slice);
+    if (FINAL != 0) {
+        chunk_end(j, slice);
+    }
+}
