@@ -14,9 +14,8 @@ static const struct vkz_tensor tensors[] = {
     {0},
 };
 
-// One head of one sequence. What was read back is added again, so that |terms| followed
-// through time would grow without bound: the scale of a sum over a column of the state is
-// the product of both vectors' lengths.
+// One head of one sequence. `size` follows the magnitudes of what is added, k v and b times
+// what was read back: |a| |S| followed through time instead would grow without bound.
 static void reference(struct vkz_ref *ref, int64_t unit)
 {
     const int64_t len = vkz_ref_dim(ref, "len"), d = vkz_ref_dim(ref, "head_dim");
@@ -31,39 +30,38 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     double *o = vkz_ref_out(ref, "o"), *o_scale = vkz_ref_scale(ref, "o");
     double *st = vkz_ref_out(ref, "st"), *st_scale = vkz_ref_scale(ref, "st");
     real *state = vkz_ref_temp(ref, (size_t)(d * dv) * sizeof *state);
+    real *size = vkz_ref_temp(ref, (size_t)(d * dv) * sizeof *size);
     real *keep = vkz_ref_temp(ref, (size_t)d * sizeof *keep);
-    double *peak = vkz_ref_temp(ref, (size_t)dv * sizeof *peak);
     for (int64_t i = 0; s0 != NULL && i < d * dv; i++) {
         state[i] = (real)s0[unit * d * dv + i];
+        size[i] = fabs(state[i]);
     }
     for (int64_t t = 0; t < len; t++) {
-        double query2 = 0;
         for (int64_t c = 0; c < d; c++) {
             keep[c] = exp((real)w[t * d + c]);
-            query2 += (double)q[t * d + c] * (double)q[t * d + c];
         }
         for (int64_t j = 0; j < dv; j++) {
-            real back = 0, sum = 0;
-            double length2 = 0;
+            real back = 0, sum = 0, terms = 0;
             for (int64_t c = 0; c < d; c++) {
                 back += (real)a[t * d + c] * state[c * dv + j];
             }
             for (int64_t c = 0; c < d; c++) {
-                const real in = (real)b[t * d + c] * back +
-                                (real)k[t * d + c] * (real)v[t * dv + j];
-                real *s = &state[c * dv + j];
-                *s = keep[c] * *s + in;
-                sum += (real)q[t * d + c] * *s;
-                length2 += (double)(*s * *s);
+                const real pair = (real)b[t * d + c] * back;
+                const real in = (real)k[t * d + c] * (real)v[t * dv + j];
+                const real query = (real)q[t * d + c];
+                real *s = &state[c * dv + j], *m = &size[c * dv + j];
+                *s = keep[c] * *s + (pair + in);
+                *m = keep[c] * *m + fabs(pair) + fabs(in);
+                sum += query * *s;
+                terms += fabs(query) * *m;
             }
             o[t * dv + j] = (double)sum;
-            o_scale[t * dv + j] = sqrt(query2 * length2);
-            peak[j] = sqrt(length2);
+            o_scale[t * dv + j] = (double)terms;
         }
     }
     for (int64_t i = 0; st != NULL && i < d * dv; i++) {
         st[i] = (double)state[i];
-        st_scale[i] = peak[i % dv];
+        st_scale[i] = (double)size[i];
     }
 }
 
