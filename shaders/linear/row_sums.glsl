@@ -2,9 +2,9 @@
 //
 // Rows of a matrix, four elements at a time, whatever their length; and sums over lanes
 //
-//   ROWS_LOADER(f, x, x4, width)   defines vec4 f(base, q): elements 4q .. 4q+3 of the row
+//   ROWS_LOADER(f, x, x4, width)   defines vec4 f(base, group): elements 4 group .. + 3 of the row
 //                                  that begins at element `base`; 0 past its end
-//   ROWS_STORER(f, x, x4, width)   defines void f(base, q, vec4): nothing past its end
+//   ROWS_STORER(f, x, x4, width)   defines void f(base, group, vec4): nothing past its end
 //   rows_sum(v)                    sum of v over the workgroup, the same bits in every lane
 //
 // The includer declares the constant VEC (4 where every row begins at a multiple of four
@@ -18,29 +18,29 @@
 #include "lib/words.glsl"
 
 #define ROWS_LOADER(name, x, x4, width)                                                 \
-    vec4 name(const uint base, const uint q)                                            \
+    vec4 name(const uint base, const uint group)                                        \
     {                                                                                   \
         if (VEC == 4) {                                                                 \
-            return vkz_load_w4(x4[base / 4u + q]);                                      \
+            return vkz_load_w4(x4[base / 4u + group]);                                  \
         }                                                                               \
-        vec4 v = vec4(0.0);                                                             \
+        vec4 four = vec4(0.0);                                                          \
         [[unroll]] for (uint i = 0; i < 4u; i++) {                                      \
-            if (4u * q + i < (width)) {                                                 \
-                v[i] = vkz_load(x[base + 4u * q + i]);                                  \
+            if (4u * group + i < (width)) {                                             \
+                four[i] = vkz_load(x[base + 4u * group + i]);                           \
             }                                                                           \
         }                                                                               \
-        return v;                                                                       \
+        return four;                                                                    \
     }
 
 #define ROWS_STORER(name, x, x4, width)                                                 \
-    void name(const uint base, const uint q, const vec4 v)                              \
+    void name(const uint base, const uint group, const vec4 four)                       \
     {                                                                                   \
         if (VEC == 4) {                                                                 \
-            x4[base / 4u + q] = vkz_store_w4(v);                                        \
+            x4[base / 4u + group] = vkz_store_w4(four);                                 \
         } else {                                                                        \
             [[unroll]] for (uint i = 0; i < 4u; i++) {                                  \
-                if (4u * q + i < (width)) {                                             \
-                    x[base + 4u * q + i] = vkz_store(v[i]);                             \
+                if (4u * group + i < (width)) {                                         \
+                    x[base + 4u * group + i] = vkz_store(four[i]);                      \
                 }                                                                       \
             }                                                                           \
         }                                                                               \
