@@ -2,7 +2,7 @@
 //
 // What lstm and its gradient share: axes, push constants, the recurrent weights, lengths
 //
-// The includer declares the constant VEC.
+// The includer declares the constant VEC, and defines LSTM_BACKWARD if it is the gradient.
 #include "linear/gates.glsl"
 #include "linear/row_sums.glsl"
 
@@ -26,9 +26,18 @@ layout(push_constant, std430) uniform Push {
 
 layout(set = 0, binding = 1, std430) restrict readonly buffer Wh { T wh[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer Wh4 { W4 wh4[]; };
-layout(set = 0, binding = 3, std430) restrict readonly buffer H0 { float h0[]; };
-layout(set = 0, binding = 4, std430) restrict readonly buffer C0 { float c0[]; };
-layout(set = 0, binding = 5, std430) restrict readonly buffer Lens { int lens[]; };
+#ifdef LSTM_BACKWARD
+#define LSTM_H0 2
+#define LSTM_C0 3
+#define LSTM_LENS 4
+#else
+#define LSTM_H0 3
+#define LSTM_C0 4
+#define LSTM_LENS 5
+#endif
+layout(set = 0, binding = LSTM_H0, std430) restrict readonly buffer H0 { float h0[]; };
+layout(set = 0, binding = LSTM_C0, std430) restrict readonly buffer C0 { float c0[]; };
+layout(set = 0, binding = LSTM_LENS, std430) restrict readonly buffer Lens { int lens[]; };
 
 ROWS_LOADER(load_wh, wh, wh4, HID)
 
