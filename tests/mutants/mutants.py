@@ -41,6 +41,12 @@ HOT = ("attention@batch=1,heads=2,kv_heads=2,q_len=37,kv_len=3,head_dim=16,v_dim
 SPLIT = ("attention_decode@batch=1,heads=1,kv_heads=1,q_len=1,kv_len=509,head_dim=16,"
          "v_dim=16")
 
+COMBINER = "combiner_attention@batch=1,heads=1,len=20,head_dim=8,sg=5"
+MOBA = "moba_attention@batch=1,heads=1,len=96,head_dim=8,bs=8,top=3"
+HALO_MAP = "halo_attention@batch=1,hh=8,ww=8,heads=1,head_dim=8,bs=4,halo=1,REL=on"
+PIXELS = "aggregated_attention@batch=1,heads=1,hh=5,ww=7,head_dim=8,win=3,np=9"
+CONV = "gatedconv@batch=1,height=5,img_width=6,width=8,conv_width=4,ksize=3"
+
 MUTANTS = (
     # --- gemm ---
     Mutant("last step of k skipped", "gemm_naive", ODD,
@@ -121,4 +127,53 @@ MUTANTS = (
            ((DECODE, "keys.y = min(keys.y, keys.x + share);",
              "keys.y = keys.x + share;"),),
            spec="SPLIT=4", pass_="partial"),
+    # --- segments, blocks, windows and ranges ---
+    Mutant("range one key longer", "range_attention_row",
+           "range_attention@batch=1,heads=1,q_len=9,kv_len=33,head_dim=8,span=5",
+           (("sparse/range_attention_row.comp", "max(high - low - 1, 0)",
+             "max(high - low, 0)"),)),
+    Mutant("a segment sees its own summary", "combiner_attention_twopass", COMBINER,
+           (("sparse/combiner.glsl", "earlier = tile / tiles;",
+             "earlier = tile / tiles + 1u;"),
+            ("sparse/combiner.glsl", "gl_WorkGroupID.y * pc.len + earlier * pc.sg",
+             "gl_WorkGroupID.y * pc.len + (earlier - 1u) * pc.sg")), pass_="main"),
+    Mutant("only the first chunk of a segment summarised", "combiner_attention_twopass",
+           "combiner_attention@batch=1,heads=1,len=99,head_dim=8,sg=33",
+           (("sparse/combiner.glsl", "j0 < pc.sg; j0 += CHUNK", "j0 < 1u; j0 += CHUNK"),),
+           pass_="summary"),
+    Mutant("the own block is not forced", "moba_attention_masked", MOBA,
+           (("sparse/moba.glsl", "bool seen = n == row / pc.bs;", "bool seen = false;"),),
+           pass_="main"),
+    Mutant("of equal gates the last block wins", "moba_attention_masked",
+           MOBA + ",fill.k=dup",
+           (("sparse/moba.glsl", "chosen[i] == NONE || x > best[i]",
+             "chosen[i] == NONE || x >= best[i]"),), pass_="gate"),
+    Mutant("blocks chosen in place of those they push out", "moba_attention_inverted", MOBA,
+           (("sparse/moba.glsl", "x = y; n = m;", ""),), pass_="gate"),
+    Mutant("last tile of a list forgotten", "moba_attention_inverted", MOBA,
+           (("sparse/moba.glsl", "(count + TILE_ROWS - 1u) / TILE_ROWS",
+             "count / TILE_ROWS"),),
+           pass_="scan"),
+    Mutant("sums of the slots not rescaled", "moba_attention_inverted", MOBA,
+           (("sparse/moba.glsl", "w = vkz_exp2_accurate(x.x - top);", "w = 1.0;"),),
+           pass_="own"),
+    Mutant("relative row off by one", "halo_attention_block", HALO_MAP,
+           (("sparse/halo.glsl", "int(u + W0) - int(ROWS + by0)",
+             "int(u + W0) - int(ROWS + by0) - 1"),)),
+    Mutant("relative column mirrored", "halo_attention_block", HALO_MAP,
+           (("sparse/halo.glsl", "load_rw(wx + W0 - 1u - bx, c)",
+             "load_rw(bx + W0 - 1u - min(wx, BS - 1u), c)"),)),
+    Mutant("border counted as whole window", "aggregated_attention_row", PIXELS,
+           (("sparse/aggregated.glsl", "places(x, int(pc.ww)) * places(y, int(pc.hh))",
+             "int(AREA)"),), pass_="main"),
+    Mutant("learnable tokens divided by the sum", "aggregated_attention_row",
+           PIXELS + ",TOKENS=on",
+           (("sparse/aggregated.glsl", "fma(place_token[w], sum, weight)",
+             "place_token[w] + weight"),), pass_="main"),
+    Mutant("kernel flipped", "gatedconv_strip", CONV,
+           (("mixer/gatedconv_strip.comp", "taps[s + v], sums",
+             "taps[s + KSIZE - 1u - v], sums"),)),
+    Mutant("gate and value swapped", "gatedconv_strip", CONV,
+           (("mixer/gatedconv_strip.comp", "activate4(gate) * z :",
+             "activate4(z) * gate :"),)),
 )
