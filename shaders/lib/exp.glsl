@@ -4,9 +4,13 @@
 //
 //   vkz_exp2(x, kind)      2^x by `kind`; 0 below 2^-126, NaN stays NaN; x <= 127
 //   vkz_exp2_accurate(x)   2^x to 2e-9 before rounding, for values computed once a row
+//   vkz_exp2_decay(x)      2^x to 1.7e-7, better the nearer to 1: factors that a state is
+//                          multiplied by step after step, whose errors must not add up
+//   vkz_exp_accurate(x)    e^x to an ulp or two for x <= 88, large negative x too
 //   vkz_log2(x)            log2 of a normal x > 0 to an ulp or two; 0 gives -inf
 //   vkz_tanh(x)            tanh to an ulp or two, near 0 too
 //   vkz_softplus(x)        max(x, 0) + ln(1 + e^-|x|)
+//   vkz_softplus_accurate(x)  the same to an ulp or two also where it is small, x << 0
 //
 // Drivers differ by three orders of magnitude in how fast, and by some ulp in how exact,
 // exp2 and log2 are. `kind` is a constant that the host sets: 0 the driver's own, 3, 4, 5
@@ -74,6 +78,20 @@ float vkz_exp2_accurate(const float x)
     return x < -126.0 ? 0.0 : p * vkz_scale2_(n);
 }
 
+// 2^(n + f) with |f| <= 1/2: near 0 the error is that of f alone. The sum rounds x to a
+// whole number, which stands in its lowest bits.
+float vkz_exp2_decay(const float x)
+{
+    precise const float shifted = x + (12582912.0 + 127.0);
+    precise const float f = x - (shifted - (12582912.0 + 127.0));
+    float p = fma(f, 0.0013382264, 0.0096673407);
+    p = fma(f, p, 0.0555037968);
+    p = fma(f, p, 0.240223363);
+    p = fma(f, p, 0.693147182);
+    p = fma(f, p, 1.0);
+    return x < -126.0 ? 0.0 : p * intBitsToFloat(floatBitsToInt(shifted) << 23);
+}
+
 float vkz_log2(const float x)
 {
     // x = 2^e * m with m in [sqrt(1/2), sqrt(2)), log2 m = (2 / ln 2) atanh z.
@@ -111,6 +129,35 @@ float vkz_softplus(const float x)
 {
     const float t = vkz_exp2(-abs(x) * VKZ_LOG2E, EXP_POLY5);
     return (x < 0.0 ? 0.0 : x) + VKZ_LN2 * vkz_log2(1.0 + t);
+}
+
+// ln 2 is taken off in two parts, so that a large argument costs no digits.
+float vkz_exp_accurate(const float x)
+{
+    const float n = floor(fma(x, VKZ_LOG2E, 0.5));
+    precise const float high = x - n * 0.693145752; // the product is exact
+    precise const float r = high - n * 1.42860677e-6;
+    float p = fma(r, 1.0 / 720.0, 1.0 / 120.0);
+    p = fma(r, p, 1.0 / 24.0);
+    p = fma(r, p, 1.0 / 6.0);
+    p = fma(r, p, 0.5);
+    p = fma(r, p, 1.0);
+    p = fma(r, p, 1.0);
+    return n < -126.0 ? 0.0 : p * vkz_scale2_(n);
+}
+
+float vkz_softplus_accurate(const float x)
+{
+    const float t = vkz_exp_accurate(-abs(x));
+    // ln(1 + t) = 2 atanh(t / (2 + t)).
+    const float z = t / (2.0 + t);
+    const float y = z * z;
+    float q = fma(y, 1.0 / 13.0, 1.0 / 11.0);
+    q = fma(y, q, 1.0 / 9.0);
+    q = fma(y, q, 1.0 / 7.0);
+    q = fma(y, q, 1.0 / 5.0);
+    q = fma(y, q, 1.0 / 3.0);
+    return (x < 0.0 ? 0.0 : x) + 2.0 * fma(y * z, q, z);
 }
 
 #endif

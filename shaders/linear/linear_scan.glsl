@@ -126,7 +126,7 @@ vec4 load_gate(const uint at, const uint first)
     vec4 gate = load_gate_(at, first);
     if (GATE != 0) {
         [[unroll]] for (uint i = 0; i < 4; i++) {
-            gate[i] = vkz_exp2(gate[i] * VKZ_LOG2E, EXP_POLY5);
+            gate[i] = vkz_exp2_decay(gate[i] * VKZ_LOG2E);
         }
     }
     return gate;
