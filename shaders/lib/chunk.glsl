@@ -42,6 +42,8 @@
 //               CHUNK_EXCLUSIVE    o_t reads S_{t-1} and chunk_u(); ADD, GATE_KEY only
 //               CHUNK_SUM          an expression: also give chunk_store() the sum q_t z_t,
 //                                  z the same recurrence for v = 1, a row each; ADD only
+//               CHUNK_ROLL         an expression: loads and stores of tokens stay loops; for
+//                                  hooks of much code, as where VEC = 1 (default: false)
 //   functions   (token < end of the walk; c: elements 4c..4c+3 of a row, 0 past its end)
 //               vec4 chunk_q(uint token, uint c)
 //               vec4 chunk_k(uint token, uint c)
@@ -87,6 +89,10 @@ const uint CHUNK_GATE_KEY = 2;
 #endif
 #ifndef CHUNK_SUM
 #define CHUNK_SUM false
+#endif
+
+#ifndef CHUNK_ROLL
+#define CHUNK_ROLL false
 #endif
 
 #ifdef CHUNK_EXCLUSIVE
@@ -182,6 +188,19 @@ float chunk_dot_(const vec4 a, const vec4 b, const float sum)
     return fma(a.x, b.x, fma(a.y, b.y, fma(a.z, b.z, fma(a.w, b.w, sum))));
 }
 
+void chunk_load_x_(const uint t, const uint first, const uint end, const uint j)
+{
+    const vec4 v = chunk_v(min(first + t, end - 1u), j);
+    chunk_x_[t] = first + t < end ? v : vec4(0.0);
+}
+
+void chunk_store_o_(const uint t, const uint first, const uint end, const uint j)
+{
+    if (first + t < end) {
+        chunk_store(first + t, j, chunk_o_[t], chunk_sum_[t]);
+    }
+}
+
 // One range of at most CHUNK tokens.
 void chunk_step_(const uint first, const uint end, const uint j, const uint parts)
 {
@@ -235,9 +254,14 @@ void chunk_step_(const uint first, const uint end, const uint j, const uint part
 
     // --- columns of the lane ----------------------------------------------------------
     if (inside || update) {
-        [[unroll]] for (uint t = 0; t < CHUNK; t++) {
-            const vec4 v = chunk_v(min(first + t, end - 1u), j);
-            chunk_x_[t] = first + t < end ? v : vec4(0.0);
+        if (CHUNK_ROLL) {
+            [[dont_unroll]] for (uint t = 0; t < CHUNK; t++) {
+                chunk_load_x_(t, first, end, j);
+            }
+        } else {
+            [[unroll]] for (uint t = 0; t < CHUNK; t++) {
+                chunk_load_x_(t, first, end, j);
+            }
         }
     }
     [[unroll]] for (uint t = 0; t < CHUNK; t++) {
@@ -510,8 +534,16 @@ void chunk_step_(const uint first, const uint end, const uint j, const uint part
 #endif
                 }
             }
-            if (first + t < end) {
-                chunk_store(first + t, j, o, sum);
+            chunk_o_[t] = o;
+            chunk_sum_[t] = sum;
+        }
+        if (CHUNK_ROLL) {
+            [[dont_unroll]] for (uint t = 0; t < CHUNK; t++) {
+                chunk_store_o_(t, first, end, j);
+            }
+        } else {
+            [[unroll]] for (uint t = 0; t < CHUNK; t++) {
+                chunk_store_o_(t, first, end, j);
             }
         }
     }

@@ -117,6 +117,7 @@ vec4 chunk_v(const uint token, const uint j)
 }
 
 #define CHUNK_GATE (DECAY == 0 ? CHUNK_GATE_NONE : CHUNK_GATE_TOKEN)
+#define CHUNK_ROLL (VEC == 1)
 #define CHUNK_HAS_GATE
 float chunk_gate(const uint token)
 {

@@ -230,6 +230,7 @@ float chunk_k_scale(const uint i)
 }
 
 #define CHUNK_GATE (DECAY == 0 ? CHUNK_GATE_NONE : CHUNK_GATE_TOKEN)
+#define CHUNK_ROLL (VEC == 1)
 #define CHUNK_HAS_GATE
 float chunk_gate(const uint i)
 {
