@@ -46,6 +46,9 @@ const uint CHUNK_GATE_KEY = 2;
 #ifndef CHUNK_GATE
 #define CHUNK_GATE CHUNK_GATE_NONE
 #endif
+const uint CHUNK_OUTPUTS = 1;
+const uint CHUNK_UPDATE = 4;
+const uint CHUNK_ALL = 7;
 #ifndef CHUNK_SUM
 #define CHUNK_SUM false
 #endif
@@ -321,9 +324,13 @@ void recurrent_last_(const uint token, const uint j, const uint slice, const uin
 
 // Token `token`, staged as number t.
 void recurrent_step_(const uint token, const uint t, const uint j, const uint slice,
-                     const uint groups)
+                     const uint groups, const uint parts)
 {
     recurrent_token r = recurrent_first_(token, j);
+    if ((parts & CHUNK_UPDATE) == 0u) {
+        r.x = vec4(0.0);
+        r.scale = 0.0;
+    }
 #if CHUNK_RULE != CHUNK_ADD
     vec4 w = vec4(0.0);
     RECURRENT_FOR_(recurrent_get_(n, s, z); recurrent_read_(n, token, t, slice, s, w))
@@ -331,7 +338,9 @@ void recurrent_step_(const uint token, const uint t, const uint j, const uint sl
 #endif
     RECURRENT_FOR_(recurrent_get_(n, s, z); recurrent_move_(n, token, t, slice, s, z, r);
                    recurrent_put_(n, s, z))
-    recurrent_last_(token, j, slice, groups, r);
+    if ((parts & CHUNK_OUTPUTS) != 0u) {
+        recurrent_last_(token, j, slice, groups, r);
+    }
 }
 
 void recurrent_stage_(const uint first, const uint count)
@@ -352,16 +361,24 @@ void recurrent_stage_(const uint first, const uint count)
     barrier();
 }
 
-void chunk_walk(const uint first, const uint end, const uint j, const uint slice)
+// Tokens [first, end), with those `parts` of the work that the caller wants: constants.
+// For ADD without gates only, but for CHUNK_ALL.
+void chunk_walk_parts(const uint first, const uint end, const uint j, const uint slice,
+                      const uint parts)
 {
     const uint groups = gl_WorkGroupSize.x / SLICES;
     [[dont_unroll]] for (uint t0 = first; t0 < end; t0 += TOKENS) {
         const uint count = min(TOKENS, end - t0);
         recurrent_stage_(t0, count);
         [[dont_unroll]] for (uint t = 0; t < count; t++) {
-            recurrent_step_(t0 + t, t, j, slice, groups);
+            recurrent_step_(t0 + t, t, j, slice, groups, parts);
         }
     }
+}
+
+void chunk_walk(const uint first, const uint end, const uint j, const uint slice)
+{
+    chunk_walk_parts(first, end, j, slice, CHUNK_ALL);
 }
 
 // Begin, one token and end: each row of the state is read, moved on and written at once.

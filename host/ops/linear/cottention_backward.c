@@ -90,16 +90,16 @@ static void sequence_backward(struct vkz_ref *ref, int64_t unit, const struct gr
     }
 }
 
-// dm is a sum over the batch: one unit is all sequences.
+// dm is a sum over the batch: a unit is a head, or with several batches everything.
 static void reference(struct vkz_ref *ref, int64_t unit)
 {
-    (void)unit;
-    const int64_t heads = vkz_ref_dim(ref, "heads");
-    const int64_t sequences = vkz_ref_dim(ref, "batch") * heads;
+    const int64_t heads = vkz_ref_dim(ref, "heads"), batch = vkz_ref_dim(ref, "batch");
+    const int64_t sequences = batch == 1 ? 1 : batch * heads;
+    const int64_t sums = batch == 1 ? 1 : heads;
     const int64_t keys = vkz_ref_dim(ref, "len") * vkz_ref_dim(ref, "head_dim");
     const int64_t values = vkz_ref_dim(ref, "len") * vkz_ref_dim(ref, "v_dim");
     double *dm = vkz_ref_out(ref, "dm"), *dm_scale = vkz_ref_scale(ref, "dm");
-    for (int64_t i = 0; i < heads; i++) {
+    for (int64_t i = 0; i < sums; i++) {
         dm[i] = dm_scale[i] = 0;
     }
     for (int64_t i = 0; i < sequences; i++) {
@@ -111,7 +111,7 @@ static void reference(struct vkz_ref *ref, int64_t unit)
             .dk_scale = vkz_ref_scale(ref, "dk") + i * keys,
             .dv_scale = vkz_ref_scale(ref, "dv_") + i * values,
         };
-        sequence_backward(ref, i, &to, dm + i % heads, dm_scale + i % heads);
+        sequence_backward(ref, unit + i, &to, dm + i % sums, dm_scale + i % sums);
     }
 }
 
@@ -160,7 +160,8 @@ VKZ_OP(cottention_backward) = {
     .sum_length = "len",
     .tolerance = VKZ_TOL_GRAD,
     .metric = VKZ_METRIC_FLOPS,
-    .units = "1",
+    .units = "batch == 1 ? heads : 1",
+    .sampled = true,
     .reference = reference,
     .identities = identities,
     .forward = "cottention",
