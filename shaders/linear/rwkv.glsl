@@ -13,6 +13,7 @@ layout(constant_id = 16) const uint INIT = 0;
 layout(constant_id = 17) const uint FINAL = 0;
 layout(constant_id = 32) const uint HEAD_DIM = 64;
 layout(constant_id = 33) const uint V_DIM = 64;
+const bool LINEAR_WHOLE = V_DIM % (4u * COLUMN_LANES) == 0u;
 
 layout(push_constant, std430) uniform Push {
     uint heads, len;

@@ -27,12 +27,14 @@
 //! spec     3 TOKENS u32 1 = max(1,min(8,floor(204/head_dim)))   // tokens staged at a time
 //! spec     4 SLICES u32 8 = is_cpu ? 1 : 8   // lanes that share a column
 //! spec     5 ROLL u32 0 = is_cpu   // 1: the state may live in memory
+//! spec     7 STAGE u32 1   // 1: rows pass through shared memory
+//! spec     8 SINGLE u32 0 = len == 1   // one token: the state is not kept
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     16 INIT u32 0
 //! spec     17 FINAL u32 0
 //! spec     32 HEAD_DIM u32 64 = head_dim
 //! spec     33 V_DIM u32 64 = v_dim
-//! shared   80 * TOKENS * ceildiv(HEAD_DIM,4) + 16 * (SLICES == 1 ? 1 : WG_SIZE)
+//! shared   (STAGE ? 80 * TOKENS * ceildiv(HEAD_DIM,4) : 16) + 16 * (SLICES == 1 ? 1 : WG_SIZE)
 //! pass     main  groups ceildiv(v_dim,4*WG_SIZE/SLICES) heads batch
 //! variant  f32  T=f32
 //! variant  f16  T=f16
@@ -45,12 +47,15 @@ layout(local_size_x = 64, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint TOKENS = 1;
 layout(constant_id = 4) const uint SLICES = 8;
 layout(constant_id = 5) const uint ROLL = 0;
+layout(constant_id = 7) const uint STAGE = 1;
+layout(constant_id = 8) const uint SINGLE = 0;
+const uint COLUMN_LANES = gl_WorkGroupSize.x / SLICES;
 
 #define RWKV 7
 #include "linear/rwkv.glsl"
 
 #define RECURRENT_KINDS 5
-shared vec4 recurrent_rows[TOKENS * RECURRENT_KINDS * ((HEAD_DIM + 3) / 4)];
+shared vec4 recurrent_rows[STAGE == 0 ? 1 : TOKENS * RECURRENT_KINDS * ((HEAD_DIM + 3) / 4)];
 shared vec4 recurrent_parts[SLICES == 1 ? 1 : gl_WorkGroupSize.x];
 #include "lib/recurrent.glsl"
 
@@ -60,9 +65,13 @@ void main()
     const uint groups = gl_WorkGroupSize.x / SLICES;
     const uint j = gl_WorkGroupID.x * groups + gl_LocalInvocationID.x % groups;
     const uint slice = gl_LocalInvocationID.x / groups;
-    chunk_begin(j, slice, INIT != 0);
-    chunk_walk(0u, pc.len, j, slice);
-    if (FINAL != 0) {
-        chunk_end(j, slice);
+    if (SINGLE != 0) {
+        chunk_single(0u, j, slice, INIT != 0, FINAL != 0);
+    } else {
+        chunk_begin(j, slice, INIT != 0);
+        chunk_walk(0u, pc.len, j, slice);
+        if (FINAL != 0) {
+            chunk_end(j, slice);
+        }
     }
 }

@@ -39,6 +39,7 @@
 
 layout(local_size_x = 16, local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HAND = 4;
+const uint COLUMN_LANES = gl_WorkGroupSize.x;
 
 #define RWKV 7
 #include "linear/rwkv.glsl"

@@ -17,6 +17,7 @@ layout(constant_id = 18) const uint GATE = 0;
 layout(constant_id = 19) const uint CLAMP = 0;
 layout(constant_id = 32) const uint HEAD_DIM = 64; // rows of the state
 layout(constant_id = 33) const uint V_DIM = 64;    // its columns: the contract's head_dim
+const bool LINEAR_WHOLE = V_DIM % (4u * COLUMN_LANES) == 0u;
 
 layout(push_constant, std430) uniform Push {
     uint heads, groups, len;

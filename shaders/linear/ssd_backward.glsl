@@ -12,6 +12,9 @@
 //   heads  sums of db and dc over the heads of a group
 //   params sums over sequences
 //
+// db and dc leave the token itself out: its part, gy.x times c or step b, is in both and
+// would cancel in dg. They do so by taking k and v of the token before, one decay older.
+//
 // Each gradient is itself such a recurrence: dv_j = sum_{i>=j} Gamma_ij (b_j c_i) gy_i runs
 // backwards with the decay of the token after, and so on. No pass keeps states.
 //
@@ -31,6 +34,9 @@ layout(constant_id = 18) const uint GATE = 0;
 layout(constant_id = 19) const uint CLAMP = 0;
 layout(constant_id = 32) const uint STATE = 64; // ns
 layout(constant_id = 33) const uint WIDTH = 64; // p
+// No lane's columns are past the last one, in any walk.
+const bool LINEAR_WHOLE =
+    STATE % (4u * COLUMN_LANES) + WIDTH % (4u * COLUMN_LANES) == 0u;
 
 layout(push_constant, std430) uniform Push {
     uint batch, heads, groups, len;
@@ -73,8 +79,9 @@ layout(std430, binding = 20) restrict buffer Pb { float head_db[]; };
 layout(std430, binding = 20) restrict buffer Pb4 { vec4 head_db4[]; };
 layout(std430, binding = 21) restrict buffer Pc { float head_dc[]; };
 layout(std430, binding = 21) restrict buffer Pc4 { vec4 head_dc4[]; };
-layout(std430, binding = 22) restrict buffer Tok { vec4 tok[]; };   // x.dv, dg - the next,
-layout(std430, binding = 23) restrict buffer Fin { float fin[]; };  // gy.x, step
+// x.dv, what the token adds to dg, gy.x, step
+layout(std430, binding = 22) restrict buffer Tok { vec4 tok[]; };
+layout(std430, binding = 23) restrict buffer Fin { float fin[]; };
 layout(std430, binding = 24) restrict buffer Part { vec4 part[]; }; // a head's sums
 
 uint io_unit;  // batch * heads + head: the sequence of x
@@ -263,9 +270,14 @@ void chunk_store_s(const uint row, const uint j, const vec4 s)
 
 const bool SSD_END = false;
 vec4 chunk_q(const uint step, const uint n) { return io_x(io_token(step), n); }
-vec4 chunk_k(const uint step, const uint n) { return io_gy(io_token(step), n); }
-float chunk_k_scale(const uint step) { return 1.0; }
-vec4 chunk_v(const uint step, const uint j) { return io_c(io_token(step), j); }
+uint io_before(const uint step) { return io_token(max(step, 1u) - 1u); }
+vec4 chunk_k(const uint step, const uint n) { return io_gy(io_before(step), n); }
+float chunk_k_scale(const uint step)
+{
+    const float d = vkz_exp2_accurate(chunk_gate(step) * VKZ_LOG2E);
+    return step == 0u ? 0.0 : d;
+}
+vec4 chunk_v(const uint step, const uint j) { return io_c(io_before(step), j); }
 
 void chunk_store(const uint step, const uint j, const vec4 o, const float sum)
 {
@@ -279,9 +291,14 @@ void chunk_store_s(const uint row, const uint j, const vec4 s) {}
 
 const bool SSD_END = FINAL != 0;
 vec4 chunk_q(const uint step, const uint n) { return io_gy(step, n); }
-vec4 chunk_k(const uint step, const uint n) { return io_x(step, n); }
-float chunk_k_scale(const uint step) { return io_step(step); }
-vec4 chunk_v(const uint step, const uint j) { return io_b(step, j); }
+uint io_before(const uint step) { return max(step, 1u) - 1u; }
+vec4 chunk_k(const uint step, const uint n) { return io_x(io_before(step), n); }
+float chunk_k_scale(const uint step)
+{
+    const float d = vkz_exp2_accurate(chunk_gate(step) * VKZ_LOG2E);
+    return step == 0u ? 0.0 : io_step(io_before(step)) * d;
+}
+vec4 chunk_v(const uint step, const uint j) { return io_b(io_before(step), j); }
 
 void chunk_store(const uint step, const uint j, const vec4 o, const float sum)
 {
@@ -293,7 +310,11 @@ vec4 chunk_load_s(const uint row, const uint j) { return io_s0_column(row, j); }
 void chunk_store_s(const uint row, const uint j, const vec4 s)
 {
     if (j < STATE_QUADS) {
-        fin[(io_unit * WIDTH + row) * STATE_QUADS + j] = dot(s, io_dst_column(row, j));
+        // The last token has not been added.
+        const uint t = pc.len - 1u;
+        const float v = io_step(t) * vkz_load(x[(io_unit * pc.len + t) * WIDTH + row]);
+        const vec4 st = fma(vec4(v), io_b(t, j), s);
+        fin[(io_unit * WIDTH + row) * STATE_QUADS + j] = dot(st, io_dst_column(row, j));
     }
 }
 
@@ -310,16 +331,20 @@ void main()
         vec4 xdv = vec4(0.0);
         vec4 cdc = vec4(0.0);
         vec4 gyx = vec4(0.0);
+        vec4 bc = vec4(0.0);
         for (uint n = 0; n < STATE_QUADS; n++) {
             xdv = fma(io_b(t, n), io_head_db(row, n), xdv);
             cdc = fma(io_c(t, n), io_head_dc(row, n), cdc);
+            bc = fma(io_b(t, n), io_c(t, n), bc);
         }
         for (uint n = 0; n < WIDTH_QUADS; n++) {
             gyx = fma(io_gy(t, n), io_x(t, n), gyx);
         }
         const float step = io_step(t);
         const float w = dot(xdv, vec4(1.0));
-        tok[row] = vec4(w, fma(-step, w, dot(cdc, vec4(1.0))), dot(gyx, vec4(1.0)), step);
+        const float own = dot(gyx, vec4(1.0));
+        tok[row] = vec4(fma(own, dot(bc, vec4(1.0)), w),
+                        fma(-step, w, dot(cdc, vec4(1.0))), own, step);
     }
 }
 
@@ -384,14 +409,18 @@ void main()
 void add_heads(const uint t, const uint n, const uint group, const uint batch)
 {
     const uint heads = pc.heads / pc.groups;
+    const uint to = (batch * pc.groups + group) * pc.len + t;
+    io_group = batch * pc.groups + group;
+    const vec4 own_b = io_b(t, n);
+    const vec4 own_c = io_c(t, n);
     vec4 sum_b = vec4(0.0);
     vec4 sum_c = vec4(0.0);
     for (uint h = 0; h < heads; h++) {
         const uint row = (batch * pc.heads + group * heads + h) * pc.len + t;
-        sum_b = fma(vec4(tok[row].w), io_head_db(row, n), sum_b);
-        sum_c += io_head_dc(row, n);
+        const vec4 k = tok[row];
+        sum_b = fma(vec4(k.w), fma(vec4(k.z), own_c, io_head_db(row, n)), sum_b);
+        sum_c += fma(vec4(k.w * k.z), own_b, io_head_dc(row, n));
     }
-    const uint to = (batch * pc.groups + group) * pc.len + t;
     LINEAR_STORE4(db, db4, to, STATE, n, sum_b);
     LINEAR_STORE4(dc, dc4, to, STATE, n, sum_c);
 }

@@ -70,6 +70,8 @@ layout(local_size_x = 64, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint TOKENS = 1;
 layout(constant_id = 4) const uint SLICES = 8;
 layout(constant_id = 5) const uint ROLL = 0;
+const uint STAGE = 1;
+const uint COLUMN_LANES = gl_WorkGroupSize.x / SLICES;
 
 #include "linear/ssd_backward.glsl"
 

@@ -47,6 +47,7 @@
 layout(local_size_x = 4, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint CHUNK = 16;
 const uint SUBGROUP = gl_WorkGroupSize.x;
+const uint COLUMN_LANES = gl_WorkGroupSize.x;
 
 #include "linear/ssd.glsl"
 #include "lib/chunk.glsl"
