@@ -141,6 +141,8 @@ static void reference(struct vkz_ref *ref, int64_t head)
     real *row = vkz_ref_temp(ref, (size_t)width * sizeof(real));
     real *found = vkz_ref_temp(ref, (size_t)width * sizeof(real));
     real *weight = vkz_ref_temp(ref, (size_t)len * sizeof(real));
+    // A cosine's error, and so its weight's, is that of the sum of |terms| in v·v̂.
+    real *magnitude = vkz_ref_temp(ref, (size_t)len * sizeof(real));
     for (int64_t t = 0; t < valid; t++) {
         for (int64_t n = 0; n < width; n++) {
             for (int64_t m = 0; m < width; m++) {
@@ -155,7 +157,7 @@ static void reference(struct vkz_ref *ref, int64_t head)
     }
     real total = 0;
     for (int64_t t = 0; t < valid; t++) {
-        real dot = 0, square = 0, own = 0;
+        real dot = 0, terms = 0, square = 0, own = 0;
         for (int64_t c = 0; c < width; c++) {
             row[c] = (real)q[t * width + c];
         }
@@ -163,11 +165,14 @@ static void reference(struct vkz_ref *ref, int64_t head)
         for (int64_t c = 0; c < width; c++) {
             const real x = (real)v[t * width + c];
             dot += x * found[c];
+            terms += fabs(x * found[c]);
             square += found[c] * found[c];
             own += x * x;
         }
         const real least = (real)1e-8;
-        const real cosine = dot / ((sqrt(own) + least) * (sqrt(square) + least));
+        const real size = (sqrt(own) + least) * (sqrt(square) + least);
+        const real cosine = dot / size;
+        magnitude[t] = (real)1 + terms / size;
         weight[t] = exp(cosine - (real)1);
         total += weight[t];
     }
@@ -175,7 +180,7 @@ static void reference(struct vkz_ref *ref, int64_t head)
         const bool counts = i / width < valid;
         const real x = counts ? weight[i / width] / total * (real)v[i] : (real)0;
         o[i] = (double)x;
-        scale[i] = (double)fabs(x);
+        scale[i] = (double)(counts ? magnitude[i / width] * fabs(x) : (real)0);
     }
 }
 
