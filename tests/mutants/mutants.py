@@ -40,6 +40,14 @@ HOT = ("attention@batch=1,heads=2,kv_heads=2,q_len=37,kv_len=3,head_dim=16,v_dim
        "tau=3000")
 SPLIT = ("attention_decode@batch=1,heads=1,kv_heads=1,q_len=1,kv_len=509,head_dim=16,"
          "v_dim=16")
+SELECT = "lib/select.glsl"
+POOLED = "sparse/pooled.glsl"
+TOPK = "topk_select@rows=16,n=257,top=31"
+BLOCKS = ("block_select@batch=1,heads=4,kv_heads=2,len=200,head_dim=16,lc=4,st=2,ls=4,"
+          "top=5")
+GATHERED = "gathered_attention@batch=1,heads=8,q_len=20,kv_len=50,head_dim=16,top=20"
+NATIVE = ("native_sparse_attention@batch=1,heads=4,kv_heads=2,len=67,head_dim=16,lc=4,"
+          "st=2,ls=4,top=5,wl=9")
 
 COMBINER = "combiner_attention@batch=1,heads=1,len=20,head_dim=8,sg=5"
 MOBA = "moba_attention@batch=1,heads=1,len=96,head_dim=8,bs=8,top=3"
@@ -219,4 +227,56 @@ MUTANTS = (
            "token_mask@batch=5,len=300,ratio=1",
            (("sparse/token_mask_select.comp", "if (t < valid && wanted > 0u)",
              "if (wanted > 0u)"),), variant="i32"),
+    # --- selection ---
+    Mutant("all of the equal selected", "topk_select_radix", TOPK + ",fill.x=op",
+           ((SELECT, "(key == cut.key && before < cut.equal)", "key == cut.key"),)),
+    Mutant("runs dealt to the lanes backwards", "topk_select_radix", TOPK,
+           ((SELECT, "min(base + lane * per, n)",
+             "min(base + (lanes - 1u - lane) * per, n)"),)),
+    Mutant("half of the digits counted", "topk_select_radix", TOPK,
+           ((SELECT, "select_count_((x >> shift) & 0xffu);",
+             "select_count_((x >> shift) & 0x7fu);"),)),
+    Mutant("minus infinity counted", "topk_select_radix",
+           "topk_select@rows=16,n=100,top=95,fill.x=op",
+           ((SELECT, "if (x > SELECT_NEVER && (", "if (("),)),
+    Mutant("zeros told apart by their sign", "topk_select_radix",
+           "topk_select@rows=16,n=257,top=128,fill.x=op",
+           ((SELECT, "x == 0.0 ? 0u : floatBitsToUint(x)", "floatBitsToUint(x)"),)),
+    Mutant("one equal too few", "topk_select_filter", "topk_select@rows=8,n=5000,top=100",
+           (("sparse/topk_select_filter.comp", "cut.equal = pc.top - above;",
+             "cut.equal = pc.top - above - 1u;"),)),
+    Mutant("ties to the higher block", "block_select_shared", BLOCKS + ",fill.kc=dup",
+           ((SELECT, "(key == mine && j < i)", "(key == mine && j > i)"),)),
+    Mutant("the block before not forced", "block_select_shared", BLOCKS,
+           ((POOLED, "j == own || j + 1u == own;", "j == own;"),)),
+    Mutant("stripe of the block before forgotten", "block_select_lane", BLOCKS,
+           (("sparse/block_importance.glsl", "const uint begin = max(c, b * stripes);",
+             "const uint begin = max(c + 1u, b * stripes);"),)),
+    Mutant("block seen one token early", "compressed_attention_lane",
+           "compressed_attention@batch=1,heads=2,len=77,head_dim=16,lc=8,st=4",
+           (("sparse/compressed_io.glsl", "int((row + 1u - pc.lc) / pc.st)",
+             "int((row + 2u - pc.lc) / pc.st)"),), pass_="main"),
+    Mutant("mean over one row less", "compressed_attention_lane",
+           "compressed_attention@batch=1,heads=2,len=77,head_dim=16,lc=8,st=4,PHI=mean",
+           (("sparse/compressed_io.glsl", "sum += pool_k(first + j, c);",
+             "sum += j > 0u ? pool_k(first + j, c) : vec4(0.0);"),), pass_="pool"),
+    Mutant("tokens after the query seen", "gathered_attention_lane", GATHERED,
+           (("sparse/gathered_io.glsl", "token >= 0 && token <= io_position",
+             "token >= 0"),)),
+    Mutant("holes in the list seen", "gathered_attention_lane", GATHERED,
+           (("sparse/gathered_io.glsl", "token >= 0 && token <= io_position",
+             "token <= io_position"),)),
+    Mutant("scores not rectified", "index_score_pack",
+           "index_score@batch=1,q_len=20,kv_len=40,hi=5,di=16",
+           (("sparse/index_io.glsl", "mix(dots, vec4(0.0), lessThanEqual(dots, vec4(0.0)))",
+             "dots"),), pass_="main"),
+    Mutant("window one too short", "native_sparse_attention_lane", NATIVE,
+           (("sparse/native_io.glsl", "max(io_i - int(pc.wl), 0)",
+             "max(io_i - int(pc.wl) + 1, 0)"),), pass_="main"),
+    Mutant("gate of the other branch", "native_sparse_attention_lane", NATIVE,
+           (("sparse/native_io.glsl", "1u + io_branch]", "2u - io_branch]"),),
+           pass_="main"),
+    Mutant("selected tokens not cut at the query", "native_sparse_attention_lane", NATIVE,
+           (("sparse/native_io.glsl", "min((block + 1) * int(pc.ls), io_i + 1)",
+             "min((block + 1) * int(pc.ls), int(pc.len))"),), pass_="main"),
 )
