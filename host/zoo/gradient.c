@@ -21,7 +21,26 @@ static const struct vkz_op *forward_of(const struct vkz_case *c, struct vkz_erro
     return op;
 }
 
-// The same dims, scalars and axes; what the backward op does not have keeps its default.
+// Whether an axis that the backward op does not have switches an output on that it takes
+// (LSE=on for a saved lse).
+static bool switches_saved(const struct vkz_op *backward, const struct vkz_op *forward,
+                           const struct vkz_axis *axis)
+{
+    if (vkz_axis_value(axis, "on") < 0)
+        return false;
+    for (const struct vkz_tensor *y = forward->tensors; y->name; y++) {
+        if (y->io != VKZ_OUT || !y->when || !strstr(y->when, axis->name))
+            continue;
+        for (const struct vkz_tensor *x = backward->tensors; x->name; x++) {
+            if (x->fill && strcmp(x->fill, "forward") == 0 && strcmp(x->name, y->name) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+// The same dims, scalars and axes; what the backward op does not have keeps its default,
+// but for what switches an output on that it takes.
 static enum vkz_status forward_case(const struct vkz_case *c, struct vkz_case *out,
                                     struct vkz_error *err)
 {
@@ -41,6 +60,8 @@ static enum vkz_status forward_case(const struct vkz_case *c, struct vkz_case *o
     for (const struct vkz_axis *a = op->axes; a && a->name; a++) {
         if (vkz_env_get(&c->env, a->name, &value))
             vkz_text_append(text, sizeof text, "%s=%.0f ", a->name, value);
+        else if (switches_saved(c->op, op, a))
+            vkz_text_append(text, sizeof text, "%s=on ", a->name);
     }
     struct vkz_error inner = {VKZ_OK, ""};
     if (vkz_case_parse(op, text, c->seed, out, &inner) != VKZ_OK)
