@@ -11,6 +11,7 @@
 //   IO_MASK                    the one mask (a MASK_ number) of an op without the axis MASK:
 //                              queries and keys are then `len` tokens
 //   IO_BIND_O IO_BIND_LSE      bindings of the outputs; without IO_BIND_LSE there is no lse
+//   IO_LSE                     0 or 1 where the op has no axis LSE
 //   IO_PUSH_MORE               members that follow tau in the push constants
 #ifndef VKZ_ATTENTION_IO_GLSL
 #define VKZ_ATTENTION_IO_GLSL
@@ -54,7 +55,9 @@ const uint SINK = 0;
 #ifndef IO_BIND_O
 #define IO_BIND_O 7
 #endif
-#if ATTENTION_WEIGHT == 0 && defined(IO_BIND_LSE)
+#ifdef IO_LSE
+const uint LSE = IO_LSE;
+#elif ATTENTION_WEIGHT == 0 && defined(IO_BIND_LSE)
 layout(constant_id = 20) const uint LSE = 0;
 #endif
 #if ATTENTION_WEIGHT == 2
