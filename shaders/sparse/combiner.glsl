@@ -2,8 +2,9 @@
 //
 // The passes of combiner_attention_*: summaries of the segments, then attention
 //
-// Pass summary: a workgroup takes a segment. LANES lanes share a token, four elements each
-// at a time; the groups of lanes walk the tokens side by side.
+// Pass summary: LANES lanes share a token, four elements each at a time. In shared memory: a
+// workgroup takes a segment, its groups of lanes walk the tokens side by side. By shuffles:
+// each group takes a segment of its own, and nothing waits for anything.
 //
 // Pass main: the keys of a tile are numbered
 //
@@ -76,6 +77,16 @@ vec4 load_v(const uint row, const uint c)
 layout(constant_id = 8) const uint LANES = 1; // that share a token
 const uint GROUPS = gl_WorkGroupSize.x / LANES;
 const uint STEPS = (QUADS + LANES - 1u) / LANES; // quads of a lane
+
+vec4 pool(const vec4 a, const vec4 b)
+{
+    return POOL == 0 ? mix(a, b, greaterThan(b, a)) : a + b;
+}
+
+vec4 sums[STEPS];
+
+#ifdef COMBINER_TILE
+
 const uint CHUNK = 32; // tokens whose scores are in shared memory together
 
 shared vec4 part_q[gl_WorkGroupSize.x];
@@ -83,11 +94,6 @@ shared vec4 part_k[gl_WorkGroupSize.x];
 shared vec4 mean_q[QUADS];
 shared float dots[CHUNK * LANES];
 shared float weights[CHUNK];
-
-vec4 pool(const vec4 a, const vec4 b)
-{
-    return POOL == 0 ? mix(a, b, greaterThan(b, a)) : a + b;
-}
 
 // Pools c quads of the segment's queries and keys, all groups together.
 void pool_quads(const uint group, const uint c, const uint to)
@@ -116,8 +122,6 @@ void pool_quads(const uint group, const uint c, const uint to)
         kbar[to * QUADS + c] = y * factor;
     }
 }
-
-vec4 sums[STEPS];
 
 void main()
 {
@@ -197,6 +201,94 @@ void main()
         }
     }
 }
+
+#else // by shuffles
+
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_shuffle : require
+
+const uint BATCH = 4; // tokens a step
+vec4 mean_q[STEPS];
+
+// Sum over the lanes that share a token, in all of them.
+float sum_lanes(float x)
+{
+    for (uint step = 1u; step < LANES; step *= 2u) {
+        x += subgroupShuffleXor(x, step);
+    }
+    return x;
+}
+
+void main()
+{
+    const uint segments = pc.len / pc.sg;
+    const uint lane = gl_SubgroupInvocationID % LANES;
+    const uint group = gl_SubgroupID * (gl_SubgroupSize / LANES) +
+                       gl_SubgroupInvocationID / LANES;
+    const uint mine = gl_WorkGroupID.x * GROUPS + group;
+    const uint segment = min(mine, segments - 1u); // all lanes stay for the shuffles
+    const uint to = gl_WorkGroupID.y * segments + segment;
+    own_row = gl_WorkGroupID.y * pc.len + segment * pc.sg;
+    const float factor = POOL == 0 ? 1.0 : 1.0 / float(pc.sg);
+    [[unroll]] for (uint step = 0; step < STEPS; step++) {
+        const uint c = min(step * LANES + lane, QUADS - 1u);
+        vec4 x = load_q(0u, c);
+        vec4 y = load_k(0u, c);
+        for (uint j = 1; j < pc.sg; j++) {
+            x = pool(x, load_q(j, c));
+            y = pool(y, load_k(j, c));
+        }
+        // Lanes past the last quad repeat it: they must not count in the dot products.
+        const bool used = step * LANES + lane < QUADS;
+        mean_q[step] = used ? x * (factor * pc.tau * SCORE_UNIT) : vec4(0.0);
+        if (used && mine < segments) {
+            kbar[to * QUADS + c] = y * factor;
+        }
+        sums[step] = vec4(0.0);
+    }
+
+    float m = SCORE_LOWEST;
+    float l = 0.0;
+    for (uint j0 = 0; j0 < pc.sg; j0 += BATCH) {
+        float w[BATCH];
+        [[unroll]] for (uint j = 0; j < BATCH; j++) {
+            w[j] = 0.0;
+        }
+        [[unroll]] for (uint step = 0; step < STEPS; step++) {
+            const uint c = min(step * LANES + lane, QUADS - 1u);
+            [[unroll]] for (uint j = 0; j < BATCH; j++) {
+                w[j] += dot(mean_q[step], load_k(min(j0 + j, pc.sg - 1u), c));
+            }
+        }
+        float top = m;
+        [[unroll]] for (uint j = 0; j < BATCH; j++) {
+            w[j] = sum_lanes(w[j]);
+            top = max(top, w[j]); // tokens past the end repeat the last
+        }
+        const float rescale = vkz_exp2(m - top, EXP);
+        m = top;
+        l *= rescale;
+        [[unroll]] for (uint j = 0; j < BATCH; j++) {
+            w[j] = j0 + j < pc.sg ? vkz_exp2(w[j] - top, EXP) : 0.0;
+            l += w[j];
+        }
+        [[unroll]] for (uint step = 0; step < STEPS; step++) {
+            const uint c = min(step * LANES + lane, QUADS - 1u);
+            vec4 x = sums[step] * rescale;
+            [[unroll]] for (uint j = 0; j < BATCH; j++) {
+                x = fma(vec4(w[j]), load_v(min(j0 + j, pc.sg - 1u), c), x);
+            }
+            sums[step] = x;
+        }
+    }
+    [[unroll]] for (uint step = 0; step < STEPS; step++) {
+        if (step * LANES + lane < QUADS && mine < segments) {
+            vbar[to * QUADS + step * LANES + lane] = sums[step] / l;
+        }
+    }
+}
+
+#endif
 
 #else // PASS_MAIN
 

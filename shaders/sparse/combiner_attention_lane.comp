@@ -27,11 +27,10 @@
 //! spec     5 EXP u32 5      // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     7 ROLL u32 0 = is_cpu   // 1: private arrays live in memory, see lib/flash.glsl
-//! spec     8 LANES u32 1 = min(next_pow2(ceildiv(head_dim,4)),WG_SIZE)   // lanes that share a token
+//! spec     8 LANES u32 1 = min(next_pow2(ceildiv(head_dim,4)),SUBGROUP)   // lanes that share a token
 //! spec     16 POOL u32 0
 //! spec     32 HEAD_DIM u32 64 = head_dim
-//! shared   32*WG_SIZE+16*ceildiv(HEAD_DIM,4)+128*LANES+128
-//! pass     summary  groups len/sg batch*heads
+//! pass     summary  groups ceildiv(len/sg,WG_SIZE/LANES) batch*heads
 //! pass     main     groups len/sg*ceildiv(sg,ROWS*WG_SIZE) batch*heads
 //! variant  f32  T=f32
 //! variant  f16  T=f16
