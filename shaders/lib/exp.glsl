@@ -137,7 +137,8 @@ float vkz_exp_accurate(const float x)
     const float n = floor(fma(x, VKZ_LOG2E, 0.5));
     precise const float high = x - n * 0.693145752; // the product is exact
     precise const float r = high - n * 1.42860677e-6;
-    float p = fma(r, 1.0 / 720.0, 1.0 / 120.0);
+    float p = fma(r, 1.0 / 5040.0, 1.0 / 720.0);
+    p = fma(r, p, 1.0 / 120.0);
     p = fma(r, p, 1.0 / 24.0);
     p = fma(r, p, 1.0 / 6.0);
     p = fma(r, p, 0.5);
