@@ -124,7 +124,7 @@ MUTANTS = (
     Mutant("sum not rescaled", "attention_lane", LANE,
            ((FLASH, "fma(flash_l[r], rescale[r], sum)", "flash_l[r] + sum"),)),
     Mutant("keys past the end counted", "attention_lane", LANE,
-           ((FLASH, "j0 + int(j) < range.y &&", ""),)),
+           ((FLASH, "span.at + int(j) < span.end &&", ""),)),
     Mutant("barrier after staging dropped", "attention_tile", LANE,
            (("lib/flash_tile.glsl", "_slice_(s, row0, uint(j0), c0); barrier();",
              "_slice_(s, row0, uint(j0), c0);"),), cpu=True),
