@@ -25,6 +25,7 @@ const uint FEATURE_ELU1 = 1;
 const uint FEATURE_RELU = 2;
 const uint FEATURE_SILU = 3;
 const uint NORMALISE_SUM = 1;
+const uint NORMALISE_ABS = 2;
 
 layout(push_constant, std430) uniform Push {
     uint heads, len;
