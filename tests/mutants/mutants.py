@@ -55,6 +55,10 @@ HALO_MAP = "halo_attention@batch=1,hh=8,ww=8,heads=1,head_dim=8,bs=4,halo=1,REL=
 PIXELS = "aggregated_attention@batch=1,heads=1,hh=5,ww=7,head_dim=8,win=3,np=9"
 CONV = "gatedconv@batch=1,height=5,img_width=6,width=8,conv_width=4,ksize=3"
 
+CHUNK = "lib/chunk.glsl"
+RECURRENCE = ("linear_attention@batch=1,heads=2,len=37,head_dim=16,v_dim=16,"
+              "DECAY=token")
+
 MUTANTS = (
     # --- gemm ---
     Mutant("last step of k skipped", "gemm_naive", ODD,
@@ -279,4 +283,49 @@ MUTANTS = (
     Mutant("selected tokens not cut at the query", "native_sparse_attention_lane", NATIVE,
            (("sparse/native_io.glsl", "min((block + 1) * int(pc.ls), io_i + 1)",
              "min((block + 1) * int(pc.ls), int(pc.len))"),), pass_="main"),
+    # --- the chunk engine ---
+    Mutant("gate left out of the state", "linear_attention_lane", RECURRENCE,
+           ((CHUNK, "s0 *= passed.x;", ""),)),
+    Mutant("state not carried to the next chunk", "linear_attention_lane", RECURRENCE,
+           ((CHUNK, "chunk_step_(t, end, j, parts);",
+             "chunk_begin(j, false); chunk_step_(t, end, j, parts);"),)),
+    Mutant("tokens do not see themselves", "linear_attention_lane", RECURRENCE,
+           ((CHUNK, "s <= t; s++", "s < t; s++"),)),
+    Mutant("a token decays by its own gate", "linear_attention_lane", RECURRENCE,
+           ((CHUNK, "const bool later = t > g * SUBGROUP + lane;",
+             "const bool later = t >= g * SUBGROUP + lane;"),)),
+    Mutant("gates past the end decay the last state", "linear_attention_lane",
+           RECURRENCE + ",FINAL=on",
+           ((CHUNK, "gate[g] = valid[g] ? chunk_exp_(chunk_gate(token[g])) : 1.0;",
+             "gate[g] = chunk_exp_(chunk_gate(token[g]));"),)),
+    Mutant("last row of the state not written", "linear_attention_lane",
+           RECURRENCE + ",FINAL=on",
+           ((CHUNK, "row < HEAD_DIM; row++) { chunk_store_s",
+             "row + 1 < HEAD_DIM; row++) { chunk_store_s"),)),
+    Mutant("sum without the entering state", "linear_attention_lane",
+           RECURRENCE + ",FEATURE=elu1,NORMALISE=sum",
+           ((CHUNK, "float sum = chunk_sum_[t] * reach[t];", "float sum = 0.0;"),)),
+    Mutant("last slice of the rows not added", "linear_attention_recurrent", RECURRENCE,
+           (("lib/recurrent.glsl", "i < SLICES; i++", "i + 1 < SLICES; i++"),),
+           spec="WG_SIZE=16 SLICES=2"),
+    Mutant("initial state forgotten", "linear_attention_recurrent",
+           RECURRENCE + ",INIT=on",
+           (("lib/recurrent.glsl", "load && (RECURRENT_WHOLE || row < HEAD_DIM)",
+             "false"),)),
+    Mutant("decay inside a chunk one token short", "linear_attention_chunk", RECURRENCE,
+           (("lib/chunk_tile.glsl", "u <= t; u++", "u < t; u++"),)),
+    Mutant("barrier before the sums are read dropped", "linear_attention_chunk",
+           RECURRENCE,
+           (("lib/chunk_tile.glsl", "= o; } barrier();", "= o; }"),),
+           spec="WG_SIZE=16 SLICES=2", cpu=True),
+    Mutant("backward walk decays by the token's own gate",
+           "linear_attention_backward_lane",
+           RECURRENCE.replace("linear_attention@", "linear_attention_backward@"),
+           (("linear/linear_attention_backward.glsl",
+             "io_gate(min(pc.len - i, pc.len - 1u))", "io_gate(pc.len - 1u - i)"),),
+           pass_="dk"),
+    Mutant("values divided by nothing", "cottention_lane",
+           "cottention@batch=1,heads=2,len=37,head_dim=16",
+           (("linear/cottention.glsl", "return kn[io_row(i)] * io_share(io_token(i));",
+             "return kn[io_row(i)];"),), pass_="main"),
 )
