@@ -18,8 +18,8 @@
 //   select_cut_group(n, top)          a workgroup has a row: histograms of 8 bits
 //   select_compact_group(n, cut, per) calls the hook for what is selected, in index order
 //
-// Every function walks the row through a hook, so a row may lie in memory, in shared memory
-// or in registers:
+// Every function walks the row through a hook, so a row may lie in memory, in shared
+// memory or in registers:
 //
 //   uint select_load(uint i)              order key of element i < n
 //   void select_store(uint at, uint i)    element i is number `at` of the selected (group)
@@ -29,7 +29,7 @@
 // power of two that divides the workgroup's size, and
 //
 //   shared uint select_bins[256 * SELECT_COPIES];
-//   shared uvec2 select_share[gl_WorkGroupSize.x];
+//   shared uvec2 scan_shared[2 * gl_WorkGroupSize.x];   of lib/scan.glsl, which is included
 //   shared uint select_found[4];
 //
 // Lanes that are SELECT_COPIES apart share counters, with atomics; with as many copies as
@@ -133,33 +133,19 @@ uint select_rank(const uint n, const uint i)
 
 #ifdef SELECT_GROUP
 
-// Sums of x over the lanes before this one, and over all of them.
-uvec2 select_scan(const uvec2 x, out uvec2 total)
+#define SCAN_T uvec2
+
+uvec2 scan_identity()
 {
-    const uint lane = gl_LocalInvocationID.x;
-    const uint lanes = gl_WorkGroupSize.x;
-    barrier(); // the last sums have been read
-    select_share[lane] = x;
-    barrier();
-    uvec2 before = uvec2(0u);
-    if (lanes <= 16u) {
-        total = uvec2(0u);
-        for (uint i = 0; i < lanes; i++) {
-            const uvec2 y = select_share[i];
-            before += i < lane ? y : uvec2(0u);
-            total += y;
-        }
-        return before;
-    }
-    for (uint step = 1u; step < lanes; step *= 2u) {
-        const uvec2 y = lane >= step ? select_share[lane - step] : uvec2(0u);
-        barrier();
-        select_share[lane] += y;
-        barrier();
-    }
-    total = select_share[lanes - 1u];
-    return select_share[lane] - x;
+    return uvec2(0u);
 }
+
+uvec2 scan_join(const uvec2 before, const uvec2 after)
+{
+    return before + after;
+}
+
+#include "lib/scan.glsl"
 
 void select_count_(const uint digit)
 {
@@ -188,7 +174,7 @@ uvec3 select_digit_(const uint need)
         }
     }
     uvec2 total;
-    uint above = select_scan(uvec2(sum, 0u), total).x;
+    uint above = vkz_scan_exclusive(uvec2(sum, 0u), total).x;
     if (lane == 0u) {
         select_found[2] = 0u;
     }
@@ -269,7 +255,7 @@ uint select_compact_group(const uint n, const select_cut cut, const uint per)
             mine.y += key == cut.key ? 1u : 0u;
         }
         uvec2 total;
-        const uvec2 before = done + select_scan(mine, total);
+        const uvec2 before = done + vkz_scan_exclusive(mine, total);
         if (mine.x + mine.y > 0u) {
             uint above = before.x;
             uint equal = before.y;

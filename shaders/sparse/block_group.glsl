@@ -66,7 +66,8 @@ void block_group(const uint group, const uint visible, const uint own, const uin
     for (uint head = 0; head < group; head += HEADS) {
         barrier();
         for (uint n = lane; n < HEADS * BLOCK_D4; n += lanes) {
-            block_shared_q[n] = block_q(min(head + n / BLOCK_D4, group - 1u), n % BLOCK_D4);
+            const uint x = min(head + n / BLOCK_D4, group - 1u);
+            block_shared_q[n] = block_q(x, n % BLOCK_D4);
         }
         barrier();
         float m[HEADS];
@@ -116,8 +117,8 @@ void block_group(const uint group, const uint visible, const uint own, const uin
                 block_scores_(c);
                 float p = 0.0;
                 [[unroll]] for (uint x = 0; x < HEADS; x++) {
-                    const float y = vkz_exp2(min(block_score[x] - m[x], 126.0), EXP) * l[x];
-                    p += head + x < group ? y : 0.0;
+                    const float y = vkz_exp2(min(block_score[x] - m[x], 126.0), EXP);
+                    p += head + x < group ? y * l[x] : 0.0;
                 }
                 sum = fma(pooled_shares(c, j), p, sum);
             }

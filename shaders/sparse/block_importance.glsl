@@ -74,7 +74,8 @@ void block_scores_(const uint key0, const uint keys)
             const uint e = c * BLOCK_CHUNK + i;
             if (e < HEAD_DIM) {
                 [[unroll]] for (uint j = 0; j < KEYS; j++) {
-                    const float x = subgroupShuffle((i & 1u) == 0u ? k[j].x : k[j].y, i >> 1);
+                    const float y = (i & 1u) == 0u ? k[j].x : k[j].y;
+                    const float x = subgroupShuffle(y, i >> 1);
                     [[unroll]] for (uint r = 0; r < ROWS; r++) {
                         block_w_[r * KEYS + j] =
                             fma(block_q_[r * BLOCK_D + e], x, block_w_[r * KEYS + j]);
@@ -85,8 +86,9 @@ void block_scores_(const uint key0, const uint keys)
     }
 }
 
-// Of `group` heads. The lane sees the first `visible` keys; the workgroup walks `keys`, for
-// the first `blocks` blocks. `given`: block_stats() has the sums, else they are found first.
+// Of `group` heads. The lane sees the first `visible` keys; the workgroup walks `keys`,
+// for the first `blocks` blocks. `given`: block_stats() has the sums, else they are found
+// first.
 void block_rows(const uint group, const uint visible, const uint keys, const uint blocks,
                 const bool given)
 {
@@ -149,7 +151,8 @@ void block_rows(const uint group, const uint visible, const uint keys, const uin
                                 const uint begin = max(c, b * stripes);
                                 const uint end = min(c + spans, (b + 1u) * stripes);
                                 if (b < BLOCKS) {
-                                    block_importance[block_at_(b)] += float(end - begin) * p;
+                                    const float share = float(end - begin);
+                                    block_importance[block_at_(b)] += share * p;
                                 }
                             }
                         }
@@ -165,7 +168,8 @@ void block_rows(const uint group, const uint visible, const uint keys, const uin
     }
 }
 
-// Blocks 0 .. own of this lane's query, `top` of them. A lane without a query stores nothing.
+// Blocks 0 .. own of this lane's query, `top` of them. A lane without a query stores
+// nothing.
 void block_choose(const uint own, const uint top, const bool store)
 {
     block_own = own;

@@ -29,21 +29,21 @@ layout(push_constant, std430) uniform Push {
 #define POOLED_BLOCKS
 #include "sparse/pooled.glsl"
 
-#define SELECT_LOAD4(name, name4, row, c)                                                 \
-    if (VEC == 4) {                                                                       \
-        return vkz_load_w4(name4[(row) * (HEAD_DIM / 4u) + (c)]);                         \
-    }                                                                                     \
-    const uint at = (row) * HEAD_DIM + 4u * (c);                                          \
-    vec4 x = vec4(vkz_load(name[at]), 0.0, 0.0, 0.0);                                     \
-    if (4u * (c) + 1u < HEAD_DIM) {                                                       \
-        x.y = vkz_load(name[at + 1u]);                                                    \
-    }                                                                                     \
-    if (4u * (c) + 2u < HEAD_DIM) {                                                       \
-        x.z = vkz_load(name[at + 2u]);                                                    \
-    }                                                                                     \
-    if (4u * (c) + 3u < HEAD_DIM) {                                                       \
-        x.w = vkz_load(name[at + 3u]);                                                    \
-    }                                                                                     \
+#define SELECT_LOAD4(name, name4, row, c)                                                \
+    if (VEC == 4) {                                                                      \
+        return vkz_load_w4(name4[(row) * (HEAD_DIM / 4u) + (c)]);                        \
+    }                                                                                    \
+    const uint at = (row) * HEAD_DIM + 4u * (c);                                         \
+    vec4 x = vec4(vkz_load(name[at]), 0.0, 0.0, 0.0);                                    \
+    if (4u * (c) + 1u < HEAD_DIM) {                                                      \
+        x.y = vkz_load(name[at + 1u]);                                                   \
+    }                                                                                    \
+    if (4u * (c) + 2u < HEAD_DIM) {                                                      \
+        x.z = vkz_load(name[at + 2u]);                                                   \
+    }                                                                                    \
+    if (4u * (c) + 3u < HEAD_DIM) {                                                      \
+        x.w = vkz_load(name[at + 3u]);                                                   \
+    }                                                                                    \
     return x
 
 vec4 select_q(const uint row, const uint c)

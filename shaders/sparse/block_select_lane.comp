@@ -7,10 +7,10 @@
 //
 // Native sparse attention, arXiv 2502.11089.
 //
-// Why this one: the lanes of a subgroup read each pooled key once, together, for ROWS heads
-// of as many queries; importances and the selection stay with the lane, which finds its
-// threshold by bisection. No barrier. The fastest on CPU drivers. Shared memory bounds the
-// number of blocks.
+// Why this one: the lanes of a subgroup read each pooled key once, together, for ROWS
+// heads of as many queries; importances and the selection stay with the lane, which finds
+// its threshold by bisection. No barrier. The fastest on CPU drivers. Shared memory
+// bounds the number of blocks.
 //
 //! kernel   block_select_lane
 //! op       block_select/1

@@ -8,8 +8,8 @@
 // Native sparse attention, arXiv 2502.11089.
 //
 // Why this one: no probability is stored. A lane has whole blocks to itself, so that a
-// block's importance is summed by one lane, in one order; the ranks of the blocks come from
-// comparing each with all others in shared memory.
+// block's importance is summed by one lane, in one order; the ranks of the blocks come
+// from comparing each with all others in shared memory.
 //
 //! kernel   block_select_shared
 //! op       block_select/1

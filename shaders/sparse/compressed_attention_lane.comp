@@ -6,9 +6,9 @@
 //
 // Native sparse attention, arXiv 2502.11089; FlashAttention, arXiv 2205.14135.
 //
-// Why this one: it is attention_lane with a staircase for a mask. No row is reduced across
-// lanes; the lanes of a subgroup read each pooled key once, together. The fastest on CPU
-// drivers.
+// Why this one: it is attention_lane with a staircase for a mask. No row is reduced
+// across lanes; the lanes of a subgroup read each pooled key once, together. The fastest
+// on CPU drivers.
 //
 //! kernel   compressed_attention_lane
 //! op       compressed_attention/1

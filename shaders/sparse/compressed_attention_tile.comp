@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Softmax attention to pooled blocks, flash form; a tile of rows and keys in shared memory
+// Softmax attention to pooled blocks, flash form; a tile of rows and keys in shared
+// memory
 //
 //   o_i = sum_c p_ic v_c,  p_i = softmax_c(tau q_i k_c),  blocks c that end at i or before
 //
 // Native sparse attention, arXiv 2502.11089; FlashAttention, arXiv 2205.14135.
 //
-// Why this one: it is attention_tile with a staircase for a mask: pooled keys are read once a
-// workgroup and reused by ROWS rows from shared memory. The baseline for GPUs.
+// Why this one: it is attention_tile with a staircase for a mask: pooled keys are read
+// once a workgroup and reused by ROWS rows from shared memory. The baseline for GPUs.
 //
 //! kernel   compressed_attention_tile
 //! op       compressed_attention/1
@@ -82,7 +83,7 @@ void main()
     const uint begin = (gl_NumWorkGroups.x - 1u - gl_WorkGroupID.x) * ROWS;
     const uint end = min(begin + ROWS, pc.len);
     const score_map s = attend_map(pc.len, pooled_count(), pc.tau);
-    flash_tile(s, begin, uint(s.q_len), flash_row_position(begin), flash_row_position(end - 1u));
+    flash_tile(s, begin, end, flash_row_position(begin), flash_row_position(end - 1u));
 }
 
 #endif

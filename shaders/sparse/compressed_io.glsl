@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the compressed_attention kernels share: buffers, the pass that pools, and the hooks
-// of lib/flash*.glsl. Rows are queries of one head, keys are pooled blocks.
+// What the compressed_attention kernels share: buffers, the pass that pools, and the
+// hooks of lib/flash*.glsl. Rows are queries of one head, keys are pooled blocks.
 #ifndef VKZ_SPARSE_COMPRESSED_IO_GLSL
 #define VKZ_SPARSE_COMPRESSED_IO_GLSL
 

@@ -6,9 +6,9 @@
 //
 // DeepSeek-V3.2, arXiv 2512.02556; FlashAttention, arXiv 2205.14135.
 //
-// Why this one: all heads of a query read one list, so they are the rows of a tile and each
-// token's key is fetched once for them, by all lanes together. Nothing crosses lanes but
-// that. The fastest on CPU drivers; wants as many heads as a subgroup has lanes.
+// Why this one: all heads of a query read one list, so they are the rows of a tile and
+// each token's key is fetched once for them, by all lanes together. Nothing crosses lanes
+// but that. The fastest on CPU drivers; wants as many heads as a subgroup has lanes.
 //
 //! kernel   gathered_attention_lane
 //! op       gathered_attention/1

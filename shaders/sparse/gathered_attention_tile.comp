@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT
 //
-// Softmax attention to lists of tokens, flash form; a tile of heads and tokens in shared memory
+// Softmax attention to lists of tokens, flash form; a tile of heads and tokens in shared
+// memory
 //
 //   o_i = sum_x p_ix v_x,  p_i = softmax_x(tau q_i k_x),  x in the list of i
 //
 // DeepSeek-V3.2, arXiv 2512.02556; FlashAttention, arXiv 2205.14135.
 //
-// Why this one: the tokens of a list are gathered once into shared memory and reused by all
-// heads of the query, which are the rows of the tile. The baseline for GPUs.
+// Why this one: the tokens of a list are gathered once into shared memory and reused by
+// all heads of the query, which are the rows of the tile. The baseline for GPUs.
 //
 //! kernel   gathered_attention_tile
 //! op       gathered_attention/1

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the gathered_attention kernels share: buffers, the list of a query, and the hooks of
-// lib/flash*.glsl. Rows are heads, keys are places in the query's list.
+// What the gathered_attention kernels share: buffers, the list of a query, and the hooks
+// of lib/flash*.glsl. Rows are heads, keys are places in the query's list.
 #ifndef VKZ_SPARSE_GATHERED_IO_GLSL
 #define VKZ_SPARSE_GATHERED_IO_GLSL
 

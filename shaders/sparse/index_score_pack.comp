@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Scores of the indexer of sparse attention: the keys are first copied in the order of use
+// Scores of the indexer of sparse attention: the keys are first copied in the order of
+// use
 //
 //   score[t,s] = scale sum_x w[t,x] max(0, qi[t,x] ki[s]),  -inf for s after t
 //
@@ -8,9 +9,9 @@
 //
 // DeepSeek-V3.2, arXiv 2512.02556.
 //
-// Why this one: keys are read in whole vectors and a head's query elements are handed round
-// by the lanes, as in gemm_pack; the rectified and weighted sums stay in registers. Fastest
-// on CPU drivers. The copy takes as much memory as the keys, in float.
+// Why this one: keys are read in whole vectors and a head's query elements are handed
+// round by the lanes, as in gemm_pack; the rectified and weighted sums stay in registers.
+// Fastest on CPU drivers. The copy takes as much memory as the keys, in float.
 //
 //! kernel   index_score_pack
 //! op       index_score/1
@@ -49,7 +50,8 @@ const uint TILE_COLS = 1;
 uint panel()
 {
     const uint panels = (pc.kv_len + 4u * LANES - 1u) / (4u * LANES);
-    return (gl_WorkGroupID.z * panels + gl_WorkGroupID.x) * ((pc.di + 3u) / 4u * 4u) * LANES;
+    const uint rows = (pc.di + 3u) / 4u * 4u;
+    return (gl_WorkGroupID.z * panels + gl_WorkGroupID.x) * rows * LANES;
 }
 
 #ifdef PASS_PACK

@@ -7,8 +7,8 @@
 // DeepSeek-V3.2, arXiv 2512.02556.
 //
 // Why this one: the tile of the matrix product, a head after the other; the rectified and
-// weighted sums stay in registers, so nothing of size heads * queries * keys is stored. The
-// kernel for GPUs without matrix units.
+// weighted sums stay in registers, so nothing of size heads * queries * keys is stored.
+// The kernel for GPUs without matrix units.
 //
 //! kernel   index_score_tile
 //! op       index_score/1
@@ -96,7 +96,8 @@ void main()
         total[i] = vec4(0.0);
     }
     // Keys after the last query of the tile get no score.
-    const int last = int(min(row + TILE_M, pc.q_len)) - 1 + int(pc.kv_len) - int(pc.q_len);
+    const int last =
+        int(min(row + TILE_M, pc.q_len)) - 1 + int(pc.kv_len) - int(pc.q_len);
     if (int(col) <= last) {
         for (head = 0u; head < pc.hi; head++) {
             slot = 0u;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// What the native_sparse_attention kernels share: buffers, passes, and the hooks of the tiles
+// What the native_sparse_attention kernels share: buffers, passes, and the hooks of the
+// tiles
 //
 //   pool      means of blocks of keys and values
 //   compress  attention to the means:         part = g_0 o, lse

@@ -6,10 +6,10 @@
 //
 // Native sparse attention, arXiv 2502.11089; FlashAttention, arXiv 2205.14135.
 //
-// Why this one: the heads of a group read the same blocks, so they are the rows of a tile; the
-// lanes of a subgroup read each key once, together. One pass walks the selected blocks, then
-// the window, and adds the gated branches up as it stores. The fastest on CPU drivers; wants
-// as many heads a group as a subgroup has lanes.
+// Why this one: the heads of a group read the same blocks, so they are the rows of a
+// tile; the lanes of a subgroup read each key once, together. One pass walks the selected
+// blocks, then the window, and adds the gated branches up as it stores. The fastest on
+// CPU drivers; wants as many heads a group as a subgroup has lanes.
 //
 //! kernel   native_sparse_attention_lane
 //! op       native_sparse_attention/1
@@ -93,7 +93,8 @@ void main()
     const uint last = min(begin + lanes, pc.len) - 1u;
     const uint i = min(begin + gl_LocalInvocationID.x, last);
     io_begin(i, gl_WorkGroupID.z * pc.kv_heads + gl_WorkGroupID.y);
-    block_rows(io_group(), pooled_visible(i), pooled_visible(last), last / pc.ls + 1u, true);
+    block_rows(io_group(), pooled_visible(i), pooled_visible(last), last / pc.ls + 1u,
+               true);
     block_choose(i / pc.ls, pc.top, begin + gl_LocalInvocationID.x <= last);
 }
 
@@ -127,8 +128,8 @@ void main()
     const uint rows = gl_WorkGroupSize.x * ROWS;
     const uint begin = (gl_NumWorkGroups.x - 1u - gl_WorkGroupID.x) * rows;
     const uint end = min(begin + rows, pc.len);
-    attend(attend_map(pc.len, pooled_count(), pc.tau), begin + gl_LocalInvocationID.x, end,
-           flash_row_position(begin), flash_row_position(end - 1u));
+    const score_map s = attend_map(pc.len, pooled_count(), pc.tau);
+    attend(s, begin + gl_LocalInvocationID.x, end, flash_row_position(begin), flash_row_position(end - 1u));
 }
 
 #endif

@@ -6,10 +6,10 @@
 //
 // Native sparse attention, arXiv 2502.11089; FlashAttention, arXiv 2205.14135.
 //
-// Why this one: the heads of a group read the same blocks, so a block is gathered once into
-// shared memory for all of them. One pass walks the selected blocks, then the window, and adds
-// the gated branches up as it stores. The baseline for GPUs; small groups leave rows of the
-// tile empty.
+// Why this one: the heads of a group read the same blocks, so a block is gathered once
+// into shared memory for all of them. One pass walks the selected blocks, then the
+// window, and adds the gated branches up as it stores. The baseline for GPUs; small
+// groups leave rows of the tile empty.
 //
 //! kernel   native_sparse_attention_tile
 //! op       native_sparse_attention/1

@@ -9,10 +9,10 @@
 //
 // DeepSeek-V3.2, arXiv 2512.02556 (the token selector of sparse attention).
 //
-// Why this one: the row is walked twice with nothing but comparisons, where radix selection
-// counts every element in shared memory. Fastest on CPU drivers while `top` is small against
-// n. A row whose largest elements lie together, or that has many equal ones, overflows a
-// lane's slots and is selected as topk_select_radix does.
+// Why this one: the row is walked twice with nothing but comparisons, where radix
+// selection counts every element in shared memory. Fastest on CPU drivers while `top` is
+// small against n. A row whose largest elements lie together, or that has many equal
+// ones, overflows a lane's slots and is selected as topk_select_radix does.
 //
 //! kernel   topk_select_filter
 //! op       topk_select/1
@@ -29,7 +29,7 @@
 //! spec     5 IN_MEMORY u32 0 = SLOTS > 1024   // 1: candidates are kept in memory, not shared
 //! spec     16 VAL u32 0
 //! when     IN_MEMORY == 0 || rows*SLOTS <= 16777216 : its candidates would take more than 128 MiB
-//! shared   4*((IN_MEMORY==1?2:2*SLOTS)+256+2*WG_SIZE+4)
+//! shared   4*((IN_MEMORY==1?2:2*SLOTS)+256+4*WG_SIZE+4)
 //! pass     main  groups min(rows,65535) ceildiv(rows,65535)
 //! variant  f32  T=f32
 #version 460
@@ -64,7 +64,7 @@ const int BOUND_BITS = 18;
 shared uint shared_keys[IN_MEMORY != 0 ? 1 : SLOTS];
 shared uint shared_places[IN_MEMORY != 0 ? 1 : SLOTS];
 shared uint select_bins[256 * SELECT_COPIES];
-shared uvec2 select_share[gl_WorkGroupSize.x];
+shared uvec2 scan_shared[2 * gl_WorkGroupSize.x];
 shared uint select_found[4];
 
 uint row;
@@ -133,8 +133,8 @@ vec4 load4(const uint q, const uint len)
     return y;
 }
 
-// Over all lanes: how many of each lane's first `own` keys from `first` on, `stride` apart,
-// reach `key`.
+// Over all lanes: how many of each lane's first `own` keys from `first` on, `stride`
+// apart, reach `key`.
 uint count_reaching(const uint key, const uint first, const uint stride, const uint own)
 {
     uint count = 0u;
@@ -142,7 +142,7 @@ uint count_reaching(const uint key, const uint first, const uint stride, const u
         count += slot_key(first + i * stride) >= key ? 1u : 0u;
     }
     uvec2 total;
-    select_scan(uvec2(count, 0u), total);
+    vkz_scan_exclusive(uvec2(count, 0u), total);
     return total.x;
 }
 
@@ -186,8 +186,8 @@ uvec2 share(const uint len)
     return uvec2(begin, min(begin + per, quads));
 }
 
-// The elements of this lane's share that reach the bound into its slots, at lane + i * lanes
-// for i < OWN. Returns how many there are, also beyond what the slots hold.
+// The elements of this lane's share that reach the bound into its slots, at lane + i *
+// lanes for i < OWN. Returns how many there are, also beyond what the slots hold.
 uint gather(const uint len, const float bound)
 {
     const uint lane = gl_LocalInvocationID.x;
@@ -243,11 +243,12 @@ void write_candidates(const select_cut cut, const uint own)
         mine += uvec2(key > cut.key ? 1u : 0u, key == cut.key ? 1u : 0u);
     }
     uvec2 total;
-    uvec2 before = select_scan(mine, total);
+    uvec2 before = vkz_scan_exclusive(mine, total);
     for (uint i = 0; i < own; i++) {
         const uint key = slot_key(i * lanes + lane);
         if (select_takes(cut, key, before.y)) {
-            select_store(before.x + min(before.y, cut.equal), slot_place(i * lanes + lane));
+            select_store(before.x + min(before.y, cut.equal),
+                         slot_place(i * lanes + lane));
         }
         before += uvec2(key > cut.key ? 1u : 0u, key == cut.key ? 1u : 0u);
     }
@@ -269,9 +270,9 @@ void main()
         barrier(); // the groups have been read
         const uint own = gather(len, bound);
         uvec2 total;
-        select_scan(uvec2(own, own > OWN ? 1u : 0u), total);
-        // Fewer than `top` reach a bound only when there are no more, or when a device takes
-        // subnormal numbers for 0 in some of its operations and not in others.
+        vkz_scan_exclusive(uvec2(own, own > OWN ? 1u : 0u), total);
+        // Fewer than `top` reach a bound only when there are no more, or when a device
+        // takes subnormal numbers for 0 in some of its operations and not in others.
         if (total.y == 0u && total.x >= pc.top) {
             write_candidates(cut_candidates(own), own);
             done = pc.top;

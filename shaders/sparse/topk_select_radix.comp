@@ -7,8 +7,8 @@
 //
 // DeepSeek-V3.2, arXiv 2512.02556 (the token selector of sparse attention).
 //
-// Why this one: five walks over the row whatever it holds, nothing but shared memory beside
-// it, and no order that depends on timing.
+// Why this one: five walks over the row whatever it holds, nothing but shared memory
+// beside it, and no order that depends on timing.
 //
 //! kernel   topk_select_radix
 //! op       topk_select/1
@@ -20,9 +20,9 @@
 //! push     rows:u32 n:u32 top:u32
 //! spec     0 WG_SIZE u32 128 = is_cpu ? subgroup_size : min(n>=16384?512:128,max_invocations)
 //! spec     3 SELECT_COPIES u32 1 = is_cpu ? WG_SIZE : 4   // histograms side by side
-//! spec     4 PER u32 4 = is_cpu ? ceildiv(n,WG_SIZE) : 4   // elements a lane takes at a time, when it writes
+//! spec     4 PER u32 4 = is_cpu ? ceildiv(n,WG_SIZE) : n >= 16384 ? 16 : 4   // elements a lane takes at a time, when it writes
 //! spec     16 VAL u32 0
-//! shared   4*(256*SELECT_COPIES+2*WG_SIZE+4)
+//! shared   4*(256*SELECT_COPIES+4*WG_SIZE+4)
 //! pass     main  groups min(rows,65535) ceildiv(rows,65535)
 //! variant  f32  T=f32
 #version 460
@@ -45,7 +45,7 @@ layout(push_constant, std430) uniform Push {
 } pc;
 
 shared uint select_bins[256 * SELECT_COPIES];
-shared uvec2 select_share[gl_WorkGroupSize.x];
+shared uvec2 scan_shared[2 * gl_WorkGroupSize.x];
 shared uint select_found[4];
 
 uint row;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// The contracts of selection and of attention to what was selected, against other ways to the
-// same numbers: by hand, by counting, and against dense attention.
+// The contracts of selection and of attention to what was selected, against other ways to
+// the same numbers: by hand, by counting, and against dense attention.
 #include "contracts.h"
 
 static int64_t dim_of(const struct contract *t, const char *name)
@@ -149,7 +149,8 @@ static void compressed_is_dense(void **state)
                   "batch=2 heads=4 kv_heads=2 len=9 head_dim=5 v_dim=3 lc=1 st=1 PHI=mean "
                   "LSE=on");
     contract_open(&a, "attention",
-                  "batch=2 heads=4 kv_heads=2 q_len=9 head_dim=5 v_dim=3 MASK=causal LSE=on");
+                  "batch=2 heads=4 kv_heads=2 q_len=9 head_dim=5 v_dim=3 MASK=causal "
+                  "LSE=on");
     contract_share(&a, &c, "q");
     contract_share(&a, &c, "k");
     contract_share(&a, &c, "v");
@@ -194,8 +195,8 @@ static void compressed_means(void **state)
 }
 
 // Importance by stripes: every pooled key gives its probability to each stripe it covers,
-// and a block is the sum of its stripes. Their total is stripes * heads of the group, less
-// what lies past the query's block.
+// and a block is the sum of its stripes. Their total is stripes * heads of the group,
+// less what lies past the query's block.
 static void check_blocks(const char *settings)
 {
     struct contract t;
@@ -209,7 +210,8 @@ static void check_blocks(const char *settings)
         const int64_t i = row % len, kv = row / len, own = i / ls;
         double stripes[64] = {0}, imp[64] = {0}, p[64];
         for (int64_t x = 0; x < group; x++) {
-            const float *q = contract_float(&t, "q") + ((kv * group + x) * len + i) * width;
+            const int64_t at = (kv * group + x) * len + i;
+            const float *q = contract_float(&t, "q") + at * width;
             double total = 0;
             for (int64_t c = 0; c < rows && c * st + lc - 1 <= i; c++) {
                 const float *k = contract_float(&t, "kc") + (kv * rows + c) * width;
@@ -236,8 +238,9 @@ static void check_blocks(const char *settings)
             const bool forced = j == 0 || j + 1 >= own;
             for (int64_t o = 0; o <= own; o++) {
                 const bool first = o == 0 || o + 1 >= own;
-                before += first != forced ? first : imp[o] > imp[j] + 1e-12 ||
-                                                        (fabs(imp[o] - imp[j]) <= 1e-12 && o < j);
+                const bool same = fabs(imp[o] - imp[j]) <= 1e-12;
+                const bool more = same ? o < j : imp[o] > imp[j];
+                before += first != forced ? first : more;
             }
             if (before < top) {
                 list[count++] = (int)j;
@@ -293,7 +296,8 @@ static void native_branches(void **state)
     set_gates(&n, 0, 0, 2);
     contract_run(&n);
     contract_open(&other, "attention",
-                  "batch=1 heads=4 kv_heads=2 q_len=30 head_dim=4 v_dim=3 MASK=window wl=5");
+                  "batch=1 heads=4 kv_heads=2 q_len=30 head_dim=4 v_dim=3 MASK=window "
+                  "wl=5");
     contract_share(&other, &n, "q");
     contract_share(&other, &n, "k");
     contract_share(&other, &n, "v");

@@ -22,8 +22,8 @@ static const struct vkz_axis axes[] = {
 
 static const struct vkz_tensor tensors[] = {
     {"q", VKZ_IN, "T", "batch, heads, len, head_dim", NULL, "normal(1)", "queries"},
-    {"kc", VKZ_IN, "T", "batch, kv_heads, " VKZ_POOLED_ROWS ", head_dim", NULL, "normal(1)",
-     "pooled keys; one row, unused, where len < lc"},
+    {"kc", VKZ_IN, "T", "batch, kv_heads, " VKZ_POOLED_ROWS ", head_dim", NULL,
+     "normal(1)", "pooled keys; one row, unused, where len < lc"},
     {"lse", VKZ_IN, "f32", "batch, heads, len", "STATS == STATS.given", "uniform(3,4)",
      "log-sum-exp of the rows of compressed attention"},
     {"idx", VKZ_OUT, "i32", "batch, kv_heads, len, top", NULL, NULL,
@@ -109,7 +109,8 @@ static bool check_forced(struct vkz_identity_run *run)
         expected[row] = own >= 2 ? 3 : (double)(own + 1);
         for (int64_t n = 0; n < top; n++) {
             const double j = idx[row * top + n];
-            found[row] += j == 0 || (j > 0 && (j == (double)own || j == (double)(own - 1)));
+            const bool near = j == (double)own || j == (double)(own - 1);
+            found[row] += j == 0 || (j > 0 && near);
         }
     }
     return vkz_identity_equal(run, "idx", expected, found, rows, 1);
@@ -129,8 +130,8 @@ VKZ_OP(block_select) = {
     .title = "blocks that a query attends to, by its attention to pooled keys",
     .doc = "p_c = softmax_c(tau q_i·k̄_c) over c with c st + lc - 1 <= i, of each query head;\n"
            "imp[j] = Σ_heads of the group Σ_{m < ls/st} Σ_{n < lc/st} p[(ls/st) j + m - n]\n"
-           "idx = the top blocks j with j ls <= i: first block 0, the query's own and the one\n"
-           "before it, then by imp, ties to the lower index; written ascending, then -1\n"
+           "idx = the top blocks j with j ls <= i: first block 0, the query's own and the\n"
+           "one before it, then by imp, ties to the lower index; ascending, then -1\n"
            "\n"
            "Terms outside the pooled keys are 0: a pooled key counts once for every stripe\n"
            "of st tokens that it shares with the block. Native sparse attention, arXiv\n"

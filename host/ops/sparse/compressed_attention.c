@@ -11,7 +11,7 @@ static const struct vkz_dim dims[] = {
 static const struct vkz_scalar scalars[] = {VKZ_ATTENTION_SCALAR_TAU, {0}};
 
 static const struct vkz_axis axes[] = {
-    {"PHI", "given mean", "given: pooled keys and values are inputs; mean over the block"},
+    {"PHI", "given mean", "given: pooled keys and values are inputs; mean of the block"},
     {"LSE", "off on", "also write the log-sum-exp of each row"},
     {0},
 };
@@ -26,14 +26,15 @@ static const struct vkz_tensor tensors[] = {
      "PHI == PHI.given", "normal(1)", "pooled keys; one row, unused, where len < lc"},
     {"vc", VKZ_IN, "T", "batch, kv_heads, " VKZ_POOLED_ROWS ", v_dim", "PHI == PHI.given",
      "normal(1)", "pooled values"},
-    {"o", VKZ_OUT, "T", "batch, heads, len, v_dim", NULL, NULL, "weighted sums of values"},
+    {"o", VKZ_OUT, "T", "batch, heads, len, v_dim", NULL, NULL,
+     "weighted sums of values"},
     {"lse", VKZ_OUT, "f32", "batch, heads, len", "LSE == LSE.on", NULL,
      "natural log-sum-exp of each row"},
     {0},
 };
 
-// Means over blocks of rows, rounded as a pooled tensor of the same kind would be kept: in
-// `real`, which is float for the naive emulation and for kernels.
+// Means over blocks of rows, rounded as a pooled tensor of the same kind would be kept:
+// in `real`, which is float for the naive emulation and for kernels.
 static real *pool(struct vkz_ref *ref, const float *rows, int64_t count, int64_t width)
 {
     const int64_t lc = vkz_ref_dim(ref, "lc"), st = vkz_ref_dim(ref, "st");
@@ -65,7 +66,8 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     const int64_t heads = vkz_ref_dim(ref, "heads"), len = vkz_ref_dim(ref, "len");
     const int64_t kv_heads = vkz_ref_dim(ref, "kv_heads");
     const int64_t lc = vkz_ref_dim(ref, "lc"), st = vkz_ref_dim(ref, "st");
-    const int64_t head_dim = vkz_ref_dim(ref, "head_dim"), v_dim = vkz_ref_dim(ref, "v_dim");
+    const int64_t head_dim = vkz_ref_dim(ref, "head_dim");
+    const int64_t v_dim = vkz_ref_dim(ref, "v_dim");
     const real tau = (real)vkz_ref_value(ref, "tau");
     const int64_t batch = unit / len / heads, head = unit / len % heads;
     const int64_t kv = batch * kv_heads + head * kv_heads / heads;

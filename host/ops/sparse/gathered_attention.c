@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// gathered_attention: softmax attention to tokens named one by one, contract and reference.
+// gathered_attention: softmax attention to tokens named one by one, contract and
+// reference.
 #include <stdio.h>
 
 #include "ops/sparse/listed.h"

@@ -79,8 +79,8 @@ static bool check_negate_weights(struct vkz_identity_run *run)
     return vkz_identity_equal(run, "score", a, b, count, 4);
 }
 
-// relu(x) - relu(-x) = x: with the queries negated and subtracted, what remains is the dot
-// product of the keys with the weighted sum of the queries.
+// relu(x) - relu(-x) = x: with the queries negated and subtracted, what remains is the
+// dot product of the keys with the weighted sum of the queries.
 static bool check_both_signs(struct vkz_identity_run *run)
 {
     const int64_t hi = vkz_identity_dim(run, "hi"), di = vkz_identity_dim(run, "di");
@@ -100,7 +100,8 @@ static bool check_both_signs(struct vkz_identity_run *run)
     double *b = vkz_identity_output(run, two, "score");
     double *expected = vkz_identity_temp(run, count);
     q = vkz_identity_float(run, one, "qi");
-    if (q == NULL || k == NULL || w == NULL || a == NULL || b == NULL || expected == NULL) {
+    if (q == NULL || k == NULL || w == NULL || a == NULL || b == NULL ||
+        expected == NULL) {
         return false;
     }
     for (int64_t i = 0; i < count; i++) {

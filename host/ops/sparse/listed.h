@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
-// Softmax attention of one query to a list of keys: what the contracts of sparse attention
-// share. Included by contract files only, which are compiled once with `real` = double and
-// once with `real` = float.
+// Softmax attention of one query to a list of keys: what the contracts of sparse
+// attention share. Included by contract files only, which are compiled once with `real` =
+// double and once with `real` = float.
 #ifndef VKZ_OPS_SPARSE_LISTED_H
 #define VKZ_OPS_SPARSE_LISTED_H
 
@@ -57,7 +57,8 @@ static inline void listed_store(struct vkz_ref *ref, const real *o, const real *
     double *out = vkz_ref_out(ref, "lse");
     if (out != NULL) {
         *out = (double)lse;
-        *vkz_ref_scale(ref, "lse") = isfinite(lse) && fabs(lse) > 1 ? (double)fabs(lse) : 1;
+        const real size = fabs(lse);
+        *vkz_ref_scale(ref, "lse") = isfinite(lse) && size > 1 ? (double)size : 1;
     }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// native_sparse_attention: pooled, selected and near tokens, gated; contract and reference.
+// native_sparse_attention: pooled, selected and near tokens, gated; contract and
+// reference.
 #include <stdio.h>
 
 #include "ops/sparse/pooled.h"
@@ -49,9 +50,9 @@ static const struct vkz_tensor tensors[] = {
     {0},
 };
 
-// Blocks among those that the query sees, the first and its own with them; where there are
-// fewer than `top`, the last places are empty. Every fifth row is reversed, and its last
-// block one that the query does not see.
+// Blocks among those that the query sees, the first and its own with them; where there
+// are fewer than `top`, the last places are empty. Every fifth row is reversed, and its
+// last block one that the query does not see.
 static void fill(struct vkz_fill *fill, const char *tensor)
 {
     (void)tensor;

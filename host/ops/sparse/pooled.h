@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// Blocks of tokens as the contracts of native sparse attention see them: how many there are,
-// and how much each counts. Included by contract files only.
+// Blocks of tokens as the contracts of native sparse attention see them: how many there
+// are, and how much each counts. Included by contract files only.
 #ifndef VKZ_OPS_SPARSE_POOLED_H
 #define VKZ_OPS_SPARSE_POOLED_H
 
@@ -60,7 +60,8 @@ static inline bool pooled_forced(int64_t j, int64_t own)
 }
 
 // True when block a is chosen before block b.
-static inline bool pooled_before(const real *importance, int64_t own, int64_t a, int64_t b)
+static inline bool pooled_before(const real *importance, int64_t own, int64_t a,
+                                 int64_t b)
 {
     if (pooled_forced(a, own) != pooled_forced(b, own)) {
         return pooled_forced(a, own);
@@ -71,9 +72,9 @@ static inline bool pooled_before(const real *importance, int64_t own, int64_t a,
     return a < b;
 }
 
-// The blocks 0 .. own that query of block `own` selects, ascending; returns how many. *gap
-// is the difference of the importance that decided who was last, relative to the largest:
-// infinite when nothing had to be decided, or only by rank or index.
+// The blocks 0 .. own that query of block `own` selects, ascending; returns how many.
+// *gap is the difference of the importance that decided who was last, relative to the
+// largest: infinite when nothing had to be decided, or only by rank or index.
 static inline int64_t pooled_select(const real *importance, int64_t own, int64_t top,
                                     int32_t *idx, real *gap)
 {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// topk_select: the largest elements of a valid prefix of each row, contract and reference.
+// topk_select: the largest elements of a valid prefix of each row, contract and
+// reference.
 #include <math.h>
 #include <stdlib.h>
 #include <tgmath.h>
@@ -49,7 +50,8 @@ static void fill(struct vkz_fill *fill, const char *tensor)
     int32_t *lens = vkz_fill_int(fill);
     for (int64_t row = 0; row < count; row++) {
         const double u = vkz_fill_uniform(fill, (uint64_t)row);
-        lens[row] = (int32_t)(row % 4 == 0 ? n : row % 16 == 5 ? 0 : (int64_t)(u * (double)n));
+        const int64_t any = (int64_t)(u * (double)n);
+        lens[row] = (int32_t)(row % 4 == 0 ? n : row % 16 == 5 ? 0 : any);
     }
 }
 
@@ -114,13 +116,17 @@ static bool check_scale(struct vkz_identity_run *run)
 // The single largest of a row is among the selected, whatever their number.
 static bool check_nested(struct vkz_identity_run *run)
 {
-    const int64_t rows = vkz_identity_dim(run, "rows"), top = vkz_identity_dim(run, "top");
+    const int64_t rows = vkz_identity_dim(run, "rows");
+    const int64_t top = vkz_identity_dim(run, "top");
     struct vkz_data *all = vkz_identity_inputs(run, NULL);
     struct vkz_data *one = vkz_identity_inputs(run, "top=1");
     const double *many = vkz_identity_output(run, all, "idx");
     const double *best = vkz_identity_output(run, one, "idx");
     double *found = vkz_identity_temp(run, rows);
-    for (int64_t i = 0; many != NULL && best != NULL && found != NULL && i < rows * top; i++) {
+    if (many == NULL || best == NULL || found == NULL) {
+        return false;
+    }
+    for (int64_t i = 0; i < rows * top; i++) {
         if (i % top == 0) {
             found[i / top] = -2;
         }
