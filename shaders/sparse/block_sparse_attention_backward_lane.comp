@@ -37,8 +37,8 @@
 //! push     batch:u32 heads:u32 kv_heads:u32 q_len:i32 kv_len:i32 wl:i32 wr:i32 np:i32 tau:f32
 //! push     br:u32 bc:u32 list_batch:u32 list_heads:u32
 //! spec     0 WG_SIZE u32 32 = is_cpu ? subgroup_size : 64   // lanes, each owns ROWS rows
-//! spec     1 SUBGROUP u32 4 = min(subgroup_size,16)   // lanes that hand elements round
-//! spec     3 ROWS u32 1 = is_cpu && head_dim+v_dim <= 160 && min(br,bc) >= 2*WG_SIZE ? 2 : 1   // rows a lane
+//! spec     1 SUBGROUP u32 4 = min(subgroup_size,8)   // lanes that hand elements round
+//! spec     3 ROWS u32 1 = is_cpu && WG_SIZE <= 8 && head_dim+v_dim <= 160 && min(br,bc) >= 2*WG_SIZE ? 2 : 1   // rows a lane
 //! spec     4 ITEMS u32 2    // keys or queries a step
 //! spec     5 EXP u32 5      // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load

@@ -33,7 +33,7 @@
 //! scratch  12 tokens u32[batch * kv_heads, len * top]
 //! push     batch:u32 heads:u32 kv_heads:u32 len:u32 ls:u32 top:u32 tau:f32
 //! spec     0 WG_SIZE u32 32 = is_cpu ? subgroup_size : 32   // lanes, each owns ROWS rows
-//! spec     1 SUBGROUP u32 4 = min(subgroup_size,16)   // lanes that hand elements round
+//! spec     1 SUBGROUP u32 4 = min(subgroup_size,8)   // lanes that hand elements round
 //! spec     3 ROWS u32 1      // rows a lane
 //! spec     4 ITEMS u32 2     // keys or queries a step
 //! spec     5 EXP u32 5       // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
