@@ -38,6 +38,8 @@ LANE = "attention@batch=1,heads=2,kv_heads=2,q_len=37,kv_len=67,head_dim=16,v_di
 # Scores whose exponentials overflow, so far apart that the largest takes all: exact.
 HOT = ("attention@batch=1,heads=2,kv_heads=2,q_len=37,kv_len=3,head_dim=16,v_dim=16,"
        "tau=3000")
+BLOCKS = ("block_sparse_attention@batch=1,heads=2,q_len=40,head_dim=16,br=8,bc=8,"
+          "density=0.5")
 SPLIT = ("attention_decode@batch=1,heads=1,kv_heads=1,q_len=1,kv_len=509,head_dim=16,"
          "v_dim=16")
 SELECT = "lib/select.glsl"
@@ -328,4 +330,43 @@ MUTANTS = (
            "cottention@batch=1,heads=2,len=37,head_dim=16",
            (("linear/cottention.glsl", "return kn[io_row(i)] * io_share(io_token(i));",
              "return kn[io_row(i)];"),), pass_="main"),
+    # --- lists of key tiles ---
+    Mutant("window's last tile not listed", "block_list_scan",
+           "block_list@q_len=20,br=1,bc=1,l=5",
+           (("sparse/pattern.glsl", "some = some && low < x.l;",
+             "some = some && low + 1 < x.l;"),), "i32", pass_="fill"),
+    Mutant("tile on the diagonal taken for whole", "block_list_scan",
+           "block_list@q_len=20,br=2,bc=2,l=5",
+           (("sparse/pattern.glsl", "bool all = low >= 0;", "bool all = low >= -1;"),),
+           "i32", pass_="fill"),
+    Mutant("total of the lists one short", "block_list_scan",
+           "block_list@q_len=20,br=2,bc=2,l=5",
+           (("sparse/list_build.glsl", "list_counter_set(list_units(s), total);",
+             "list_counter_set(list_units(s), total - 1u);"),), "i32", pass_="scan"),
+    Mutant("last tile of every list left out", "block_sparse_attention_lane", BLOCKS,
+           (("sparse/block_rows.glsl", "ivec2(start[at], start[at + 1u])",
+             "ivec2(start[at], start[at + 1u] - 1)"),)),
+    Mutant("flags ignored", "block_sparse_attention_lane", BLOCKS + ",MASK=causal",
+           (("sparse/block_rows.glsl", "int(flags[n])", "0"),)),
+    Mutant("last step of every tile left out", "block_sparse_attention_lane", BLOCKS,
+           (("lib/flash_span.glsl", "if (x.at >= x.end) {",
+             "if (x.at + keys >= x.end) {"),)),
+    Mutant("delta not subtracted", "block_sparse_attention_backward_lane",
+           BLOCKS.replace("attention", "attention_backward"),
+           (("lib/flash_backward.glsl", "(back_p_[at] - stats.y)", "back_p_[at]"),),
+           pass_="dq"),
+    Mutant("token itself counted twice", "factorised_attention_transposed",
+           "factorised_attention@batch=1,heads=1,len=40,head_dim=16,l=4,"
+           "PATTERN=strided_merged",
+           (("sparse/factorised_attention_transposed.comp", "return int(key) < p;",
+             "return int(key) <= p;"),), pass_="part"),
+    Mutant("keys after the token in its block", "selected_attention_lane",
+           "selected_attention@batch=1,heads=4,kv_heads=1,len=40,head_dim=16,ls=8,top=2",
+           (("sparse/selected_rows.glsl", "min(first + pc.ls, selected_token_ + 1)",
+             "min(first + pc.ls, pc.len)"),)),
+    Mutant("tokens of the blocks before walked too", "selected_attention_backward_lane",
+           "selected_attention_backward@batch=1,heads=2,kv_heads=1,len=24,head_dim=16,"
+           "ls=8,top=2",
+           (("sparse/selected_attention_backward_lane.comp",
+             "block == 0u ? 0 : int(counts[last - PARTS])", "0"),), pass_="dkv"),
 )
