@@ -59,6 +59,8 @@ layout(constant_id = 34) const uint KSIZE = 3;
 
 const uint REACH = KSIZE / 2u;
 const uint TAPS = STRIP + KSIZE - 1u;
+// All loops over the kernel are unrolled: an array that is indexed by a variable is slow.
+const bool FLAT = KSIZE <= 7u;
 
 layout(set = 0, binding = 0, std430) restrict readonly buffer X { T x[]; };
 layout(set = 0, binding = 0, std430) restrict readonly buffer X4 { T4 x4[]; };
@@ -193,7 +195,11 @@ void walk_strip(const uint quad, const place p, const uint image, const int x0,
 {
     const int width = int(pc.img_width);
     const int height = int(pc.height);
-    if (HELD != 0) {
+    if (HELD != 0 && FLAT) {
+        [[unroll]] for (uint i = 0; i < KSIZE * KSIZE; i++) {
+            held[i] = load_w(i * pc.conv_width + 4u * quad, p.left);
+        }
+    } else if (HELD != 0) {
         [[dont_unroll]] for (uint i = 0; i < KSIZE * KSIZE; i++) {
             held[i] = load_w(i * pc.conv_width + 4u * quad, p.left);
         }
@@ -218,7 +224,7 @@ void walk_strip(const uint quad, const place p, const uint image, const int x0,
                 const vec4 z = load_x(pixel, p.from, p.left);
                 taps[i] = c >= 0 && c < width ? z : vec4(0.0);
             }
-            if (KSIZE <= 3u) {
+            if (FLAT) {
                 [[unroll]] for (uint u = 0; u < KSIZE; u++) {
                     add_row(u, quad, p.left);
                 }
