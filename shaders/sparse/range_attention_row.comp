@@ -22,7 +22,7 @@
 //! push     heads:u32 kv_heads:u32 q_len:i32 kv_len:i32 tau:f32
 //! spec     0 WG_SIZE u32 32 = is_cpu ? subgroup_size : 64
 //! spec     3 ROWS u32 1 = head_dim + v_dim <= 256 ? 4 : 2   // queries of a workgroup
-//! spec     4 KEYS u32 4   // keys that a group of lanes takes a step
+//! spec     4 KEYS u32 4 = is_cpu && ROWS >= 4 ? 8 : 4   // keys that a group of lanes takes a step
 //! spec     5 EXP u32 5   // 0 the driver's exp2; 3, 4, 5 polynomials of that degree
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     7 ROLL u32 0 = is_cpu   // 1: private arrays live in memory, see lib/flash.glsl
@@ -31,7 +31,7 @@
 //! spec     33 V_DIM u32 64 = v_dim
 //! shared   4*(WG_SIZE*ROWS*max(KEYS,2)+WG_SIZE/LANES*V_DIM)
 //! tuning   single  ROWS=1
-//! tuning   pairs   ROWS=2 KEYS=4
+//! tuning   pairs   ROWS=2
 //! pass     main  groups ceildiv(q_len,ROWS) heads batch
 //! variant  f32  T=f32
 //! variant  f32_shuffle T=f32 SHUFFLE=1 tier=T1
