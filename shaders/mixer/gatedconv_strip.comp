@@ -4,16 +4,17 @@
 //
 //   gatedcnn  y = act(g) [i, conv(c)]      convglu  y = act(conv(a)) v
 //
-//           STRIP columns              input row r adds to the output rows r - K/2 .. r + K/2:
-//          +---------------+           K rows of sums are kept and move on with r, so that an
-//        | |  |  |  |  |  | |          element is read once for all rows of the kernel and
-//    r ->| |  |  |  |  |  | |          once for all its columns
+//        STRIP columns         input row r adds to the output rows r - K/2 .. r + K/2:
+//       +---------------+      K rows of sums are kept and move on with r, so that an
+//     | |  |  |  |  |  | |     element is read once for all rows of the kernel and
+// r ->| |  |  |  |  |  | |     once for all its columns
 //
 // MambaOut, arXiv 2405.07992; TransNeXt, arXiv 2311.17132.
 //
 // Why this one: every input is read (STRIP + K - 1) / STRIP times and nothing is shared
 // between lanes; neighbouring lanes take neighbouring channels. K * STRIP sums and, with
-// HELD=1, K * K weights of four channels are a lane's own: much for a GPU when K is large.
+// HELD=1, K * K weights of four channels are a lane's own: much for a GPU when K is
+// large.
 //
 //! kernel   gatedconv_strip
 //! op       gatedconv/1
@@ -211,8 +212,9 @@ void walk_strip(const uint quad, const place p, const uint image, const int x0,
     const int end = min(y0 + int(DEPTH), height);
     [[dont_unroll]] for (int r = y0 - int(REACH); r < end + int(REACH); r++) {
         // Rows of sums move on.
-        [[unroll]] for (uint i = KSIZE * STRIP - 1u; i >= STRIP && i < KSIZE * STRIP; i--) {
-            sums[i] = sums[i - STRIP];
+        [[unroll]] for (uint i = 0; i < (KSIZE - 1u) * STRIP; i++) {
+            const uint to = KSIZE * STRIP - 1u - i;
+            sums[to] = sums[to - STRIP];
         }
         [[unroll]] for (uint s = 0; s < STRIP; s++) {
             sums[s] = bias;
@@ -294,7 +296,8 @@ void main()
             p.to = 4u * quad;
             p.from = pc.width + p.to;
             p.gate = p.to;
-            copy_strip(p, image, int(tile % columns * STRIP), int(tile / columns * DEPTH));
+            copy_strip(p, image, int(tile % columns * STRIP),
+                       int(tile / columns * DEPTH));
         }
     }
 }

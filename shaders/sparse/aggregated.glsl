@@ -7,8 +7,9 @@
 //            the window last, its softmax sum is known when its values are read, and the
 //            learnable tokens, which no sum divides, join there times that sum.
 //
-// The includer defines AGGREGATED_LANE for lib/flash.glsl over the pooled tokens (subgroup
-// shuffles, ROWS pixels a lane), else they are staged in shared memory, CHUNK at a time.
+// The includer defines AGGREGATED_LANE for lib/flash.glsl over the pooled tokens
+// (subgroup shuffles, ROWS pixels a lane), else they are staged in shared memory, CHUNK
+// at a time.
 #include "sparse/wide.glsl"
 
 layout(local_size_x = 32, local_size_x_id = 0) in;

@@ -2,9 +2,9 @@
 //
 // The passes of combiner_attention_*: summaries of the segments, then attention
 //
-// Pass summary: LANES lanes share a token, four elements each at a time. In shared memory: a
-// workgroup takes a segment, its groups of lanes walk the tokens side by side. By shuffles:
-// each group takes a segment of its own, and nothing waits for anything.
+// Pass summary: LANES lanes share a token, four elements each at a time. In shared
+// memory: a workgroup takes a segment, its groups of lanes walk the tokens side by side.
+// By shuffles: each group takes a segment of its own, and nothing waits for anything.
 //
 // Pass main: the keys of a tile are numbered
 //

@@ -2,13 +2,14 @@
 //
 // lib/flash_keys.glsl with its rows finished where they are stored
 //
-// The includer declares what that file asks for but the store hooks, which are here, and a
-// buffer o[] of rows of V_DIM, of which the workgroup's begin at q_row; and calls
+// The includer declares what that file asks for but the store hooks, which are here, and
+// a buffer o[] of rows of V_DIM, of which the workgroup's begin at q_row; and calls
 // flash_keys() with first = gl_WorkGroupID.x * ROWS.
 #ifndef VKZ_SPARSE_FLASH_KEYS_FINISH_GLSL
 #define VKZ_SPARSE_FLASH_KEYS_FINISH_GLSL
 
-// The groups' maxima and sums lie in flash_share when outputs are stored: see flash_merge_.
+// The groups' maxima and sums lie in flash_share when outputs are stored: see
+// flash_merge_.
 void flash_store(const uint row, const uint column, const float x)
 {
     const uint groups = gl_WorkGroupSize.x / LANES;

@@ -9,11 +9,11 @@
 //        | r2 |         |         on its column only, so each pixel has two tables of W0
 //        +----+---------+         numbers, made before the walk.
 //
-// The table row of pixel by0 + r and window row wy is the same for all r and wy = u + r: it
-// is read once for all rows of the lane.
+// The table row of pixel by0 + r and window row wy is the same for all r and wy = u + r:
+// it is read once for all rows of the lane.
 //
-// The includer defines HALO_LANE for keys that lanes hand round by shuffles, else they are
-// staged in shared memory, KEYS at a time.
+// The includer defines HALO_LANE for keys that lanes hand round by shuffles, else they
+// are staged in shared memory, KEYS at a time.
 #include "sparse/wide.glsl"
 
 layout(local_size_x = 32, local_size_x_id = 0) in;

@@ -186,7 +186,9 @@ uint ascending(const uint i)
     for (uint x = 0; x < SLOTS; x++) {
         uint before = 0u;
         for (uint y = 0; y < SLOTS; y++) {
-            before += chosen[y] < chosen[x] || (chosen[y] == chosen[x] && y < x) ? 1u : 0u;
+            const bool less =
+                chosen[y] < chosen[x] || (chosen[y] == chosen[x] && y < x);
+            before += less ? 1u : 0u;
         }
         found = before == i ? chosen[x] : found;
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT
 //
-// Rows of any width in pairs and quads of elements, for buffers that the includer declares
+// Rows of any width in pairs and quads of elements, for buffers that the includer
+// declares
 //
 //   WIDE2, WIDE4                       2 or 4 elements of type T as one load
 //   WIDE_LOAD4(name, row, width, c)    elements 4c .. 4c+3 of a row; 0 past its end
@@ -8,8 +9,8 @@
 //   WIDE_STORE4(name, row, width, c, from)
 //
 // The statements use buffers name[] (T), name2[] (WIDE2), name4[] (WIDE4; T4 to store) on
-// one binding, and the constant VEC: 4 when every width is a multiple of 4, else 1. A 16-bit
-// pair is a word: a driver that checks bounds checks it once.
+// one binding, and the constant VEC: 4 when every width is a multiple of 4, else 1. A
+// 16-bit pair is a word: a driver that checks bounds checks it once.
 #ifndef VKZ_SPARSE_WIDE_GLSL
 #define VKZ_SPARSE_WIDE_GLSL
 

@@ -162,7 +162,7 @@ MUTANTS = (
            MOBA + ",fill.k=dup",
            (("sparse/moba.glsl", "chosen[i] == NONE || x > best[i]",
              "chosen[i] == NONE || x >= best[i]"),), pass_="gate"),
-    Mutant("blocks chosen in place of those they push out", "moba_attention_inverted", MOBA,
+    Mutant("chosen blocks lost where others push in", "moba_attention_inverted", MOBA,
            (("sparse/moba.glsl", "x = y; n = m;", ""),), pass_="gate"),
     Mutant("last tile of a list forgotten", "moba_attention_inverted", MOBA,
            (("sparse/moba.glsl", "(count + TILE_ROWS - 1u) / TILE_ROWS",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// The contracts of attention over segments, blocks, windows and ranges against a second way
-// to the same numbers: every token's weight is found first, whoever it comes from, and the
-// values are summed once. And gatedconv against the convolution written as a scatter.
+// The contracts of attention over segments, blocks, windows and ranges against a second
+// way to the same numbers: every token's weight is found first, whoever it comes from,
+// and the values are summed once. And gatedconv against the convolution written as a
+// scatter.
 #include "contracts.h"
 
 // The default factor of a dot product, as it is handed to kernels.

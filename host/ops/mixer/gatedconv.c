@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// gatedconv: a depthwise convolution with a gate, of gated CNNs and of convolutional GLUs,
-// contract and reference.
+// gatedconv: a depthwise convolution with a gate, of gated CNNs and of convolutional
+// GLUs, contract and reference.
 #include <math.h>
 #include <stddef.h>
 #include <tgmath.h>
@@ -22,7 +22,8 @@ static const struct vkz_dim dims[] = {
 };
 
 static const struct vkz_axis axes[] = {
-    {"KIND", "gatedcnn convglu", "what the channels of x are and which part is activated"},
+    {"KIND", "gatedcnn convglu",
+     "what the channels of x are and which part is activated"},
     {"ACT", "gelu silu", "activation"},
     {0},
 };
@@ -162,7 +163,8 @@ VKZ_OP(gatedconv) = {
     .tensors = tensors,
     .valid = "ksize % 2 == 1 && (KIND == KIND.convglu ? conv_width == width : "
              "conv_width <= width)",
-    .valid_reason = "ksize must be odd, conv_width at most width, with convglu equal to it",
+    .valid_reason =
+        "ksize must be odd, conv_width at most width, with convglu equal to it",
     .flops = "batch * height * img_width * (2 * conv_width * ksize * ksize + 6 * width)",
     .sum_length = "ksize * ksize + 1",
     .tolerance = VKZ_TOL_SUM,

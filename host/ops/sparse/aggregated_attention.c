@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// aggregated_attention: one softmax over a window of pixels and over pooled tokens, contract
-// and reference.
+// aggregated_attention: one softmax over a window of pixels and over pooled tokens,
+// contract and reference.
 #include "ops/attention/identities.h"
 
 static const struct vkz_dim dims[] = {

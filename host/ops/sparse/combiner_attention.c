@@ -169,7 +169,8 @@ static bool check_future(struct vkz_identity_run *run)
             }
         }
     }
-    double *a = vkz_identity_output(run, one, "o"), *b = vkz_identity_output(run, two, "o");
+    double *a = vkz_identity_output(run, one, "o");
+    double *b = vkz_identity_output(run, two, "o");
     for (int64_t i = 0; a != NULL && b != NULL && i < count; i++) {
         if (i / width % len >= half) {
             b[i] = a[i];

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// halo_attention: blocks of pixels attend to a window around the block, contract and reference.
+// halo_attention: blocks of pixels attend to a window around the block, contract and
+// reference.
 #include "ops/attention/identities.h"
 
 enum { PAD_MASK, PAD_ZERO };
@@ -31,7 +32,8 @@ static const struct vkz_tensor tensors[] = {
     {"k", VKZ_IN, "T", "batch, hh, ww, heads, head_dim", NULL, "normal(1)", "keys"},
     {"v", VKZ_IN, "T", "batch, hh, ww, heads, v_dim", NULL, "normal(1)", "values"},
     {"rh", VKZ_IN, "T", TABLE, "REL == REL.on", "normal(0.3)", "vectors of row offsets"},
-    {"rw", VKZ_IN, "T", TABLE, "REL == REL.on", "normal(0.3)", "vectors of column offsets"},
+    {"rw", VKZ_IN, "T", TABLE, "REL == REL.on", "normal(0.3)",
+     "vectors of column offsets"},
     {"o", VKZ_OUT, "T", "batch, hh, ww, heads, v_dim", NULL, NULL,
      "weighted sums of values"},
     {0},
@@ -121,8 +123,8 @@ static bool check_cover(struct vkz_identity_run *run)
                               vkz_identity_count(one, "o"), 3);
 }
 
-// A column of blocks shifted to the left: rows whose windows lie in what both maps have are
-// the same, one block further on.
+// A column of blocks shifted to the left: rows whose windows lie in what both maps have
+// are the same, one block further on.
 static bool check_shift(struct vkz_identity_run *run)
 {
     const int64_t ww = vkz_identity_dim(run, "ww"), bs = vkz_identity_dim(run, "bs");
@@ -143,7 +145,8 @@ static bool check_shift(struct vkz_identity_run *run)
     const int64_t count = vkz_identity_count(one, "o"), step = count / lines / ww;
     const double *a = vkz_identity_output(run, one, "o");
     const double *b = vkz_identity_output(run, two, "o");
-    double *expected = vkz_identity_temp(run, count), *got = vkz_identity_temp(run, count);
+    double *expected = vkz_identity_temp(run, count);
+    double *got = vkz_identity_temp(run, count);
     for (int64_t i = 0; a != NULL && b != NULL && expected != NULL && got != NULL &&
                         i < count; i++) {
         const int64_t block = i / step % ww / bs * bs;

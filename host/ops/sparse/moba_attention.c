@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// moba_attention: every query attends to its own block of keys and to the blocks whose mean
-// key suits it best, contract and reference.
+// moba_attention: every query attends to its own block of keys and to the blocks whose
+// mean key suits it best, contract and reference.
 #include "ops/attention/identities.h"
 
 enum { IDX_COMPUTE, IDX_GIVEN };
@@ -32,7 +32,8 @@ static const struct vkz_tensor tensors[] = {
      "for nothing, the own block is always there"},
     {"idx", VKZ_OUT, "i32", "batch, heads, len, top", "IDX == IDX.compute", NULL,
      "blocks of each query, ascending, -1 padded"},
-    {"o", VKZ_OUT, "T", "batch, heads, len, v_dim", NULL, NULL, "weighted sums of values"},
+    {"o", VKZ_OUT, "T", "batch, heads, len, v_dim", NULL, NULL,
+     "weighted sums of values"},
     {"lse", VKZ_OUT, "f32", "batch, heads, len", NULL, NULL,
      "natural log-sum-exp of each row"},
     {0},
@@ -186,7 +187,8 @@ static bool check_causal(struct vkz_identity_run *run)
 {
     const int64_t len = vkz_identity_dim(run, "len"), bs = vkz_identity_dim(run, "bs");
     char every[64], one[64];
-    snprintf(every, sizeof every, "IDX=compute top=%lld", (long long)((len + bs - 1) / bs));
+    snprintf(every, sizeof every, "IDX=compute top=%lld",
+             (long long)((len + bs - 1) / bs));
     snprintf(one, sizeof one, "IDX=compute top=1 bs=%lld", (long long)len);
     struct vkz_data *blocks = vkz_identity_inputs(run, every);
     struct vkz_data *whole = vkz_identity_inputs(run, one);
@@ -249,7 +251,8 @@ static const struct vkz_identity identities[] = {
     {0},
 };
 
-// Visible pairs of a head: the own block, and min(n, top - 1) whole blocks before block n.
+// Visible pairs of a head: the own block, and min(n, top - 1) whole blocks before block
+// n.
 #define BLOCKS "ceildiv(len, bs)"
 #define EARLY "min(" BLOCKS ", top - 1)"
 #define PAIRS \

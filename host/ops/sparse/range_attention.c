@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: MIT
-// range_attention: every query attends to a range of keys of its own, contract and reference.
+// range_attention: every query attends to a range of keys of its own, contract and
+// reference.
 #include "ops/attention/identities.h"
 
 static const struct vkz_dim dims[] = {VKZ_ATTENTION_DIMS, {0}};
 
 static const struct vkz_scalar scalars[] = {
     VKZ_ATTENTION_SCALAR_TAU,
-    {"span", "min(32, kv_len)", "mean length of a range: what the fill draws and FLOPs count"},
+    {"span", "min(32, kv_len)",
+     "mean length of a range: what the fill draws and FLOPs count"},
     {0},
 };
 
 static const struct vkz_tensor tensors[] = {
     VKZ_ATTENTION_TENSORS_QKV,
-    {"lo", VKZ_IN, "i32", "batch, q_len", NULL, "op", "first key of the range; may be below 0"},
+    {"lo", VKZ_IN, "i32", "batch, q_len", NULL, "op",
+     "first key of the range; may be below 0"},
     {"hi", VKZ_IN, "i32", "batch, q_len", NULL, "op",
      "end of the range; may be past the keys or below lo"},
     VKZ_ATTENTION_TENSOR_O,
@@ -20,8 +23,8 @@ static const struct vkz_tensor tensors[] = {
 };
 
 // Ranges that walk along the keys, each of any length up to twice the mean: their ends
-// overlap, run backwards and leave the keys here and there. lo and hi are filled apart from
-// each other, so that both start from numbers of (row, purpose) alone.
+// overlap, run backwards and leave the keys here and there. lo and hi are filled apart
+// from each other, so that both start from numbers of (row, purpose) alone.
 static uint32_t mix(uint64_t row, uint32_t purpose)
 {
     uint64_t x = (row * 2 + purpose + 1) * UINT64_C(0x9e3779b97f4a7c15);
@@ -39,7 +42,8 @@ static void fill(struct vkz_fill *fill, const char *tensor)
     for (int64_t i = 0; i < count; i++) {
         const int64_t length = mix((uint64_t)i, 0) % (2 * span + 1);
         const int64_t jitter = mix((uint64_t)i, 1) % 9 - 4;
-        const int64_t lo = (i % q_len * kv_len + kv_len / 2) / q_len + jitter - length / 2;
+        const int64_t middle = (i % q_len * kv_len + kv_len / 2) / q_len;
+        const int64_t lo = middle + jitter - length / 2;
         out[i] = (int32_t)(tensor[0] == 'l' ? lo : lo + length);
     }
 }
