@@ -31,7 +31,7 @@ static void ssd_of(struct contract *t, double *y)
                                (double)contract_float(t, "dtb")[head];
             double step = log(1 + exp(raw)), score = 0;
             if (dim_of(t, "CLAMP")) {
-                step = fmin(fmax(step, 0.001), 0.1);
+                step = fmin(fmax(step, (double)0.001f), (double)0.1f); // scalars are f32
             }
             for (int64_t n = 0; n < ns; n++) {
                 score += (double)b[n] * (double)c[n];
@@ -75,7 +75,7 @@ static void rwkv_of(struct contract *t, bool seven, double *o)
     double r[16];
     assert_true(d <= 16);
     for (int64_t i = 0; i < rows; i++) {
-        const double tau = seven ? 1 : 1 / sqrt((double)d);
+        const double tau = seven ? 1 : (double)(float)(1 / sqrt((double)d));
         double own = 0;
         for (int64_t c = 0; c < d; c++) {
             r[c] = tau * (double)contract_float(t, "q")[i * d + c];
