@@ -193,17 +193,17 @@ MUTANTS = (
     # --- recurrent networks, memories, alignment, masking ---
     Mutant("input and forget gate swapped", "lstm_resident",
            "lstm@batch=3,len=9,hid=7",
-           (("linear/lstm_resident.comp",
+           (("linear/lstm_walk.glsl",
              "i = gate_sigmoid(vkz_load(gx[x]) + acc[r]); const float f = "
              "gate_sigmoid(vkz_load(gx[x + HID]) + acc[ROWS + r]);",
              "f = gate_sigmoid(vkz_load(gx[x]) + acc[r]); const float i = "
              "gate_sigmoid(vkz_load(gx[x + HID]) + acc[ROWS + r]);"),)),
     Mutant("reverse begins past the end of the sequence", "lstm_resident",
            "lstm@batch=4,len=9,hid=7,DIR=reverse,LENS=on",
-           (("linear/lstm_resident.comp", "DIR == 0 ? s : valid - 1u - s;",
+           (("linear/lstm_walk.glsl", "DIR == 0 ? s : valid - 1u - s;",
              "DIR == 0 ? s : pc.len - 1u - s;"),)),
     Mutant("state read while it is written", "lstm_resident", "lstm@batch=3,len=9,hid=37",
-           (("linear/lstm_resident.comp", "const uint to = ROWS * QUADS - from;",
+           (("linear/lstm_walk.glsl", "const uint to = ROWS * PITCH - from;",
              "const uint to = from;"),), cpu=True),
     Mutant("gradient of the cell forgets", "lstm_backward_resident",
            "lstm_backward@batch=2,len=6,hid=12,CACHE=on",
