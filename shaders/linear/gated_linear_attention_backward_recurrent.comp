@@ -34,7 +34,7 @@
 //! spec     3 COLS u32 1 = is_cpu ? 4 : 1   // columns a lane
 //! spec     4 STEP u32 4 = max(1,min(8,ceildiv(1025-max(head_dim,v_dim),max(head_dim,v_dim))))   // tokens staged at a time
 //! spec     5 ROLL u32 0 = is_cpu   // 1: the state lives in memory, see STATE_ROWS
-//! spec     6 SPAN u32 16   // tokens between kept states
+//! spec     6 SPAN u32 8   // tokens between kept states
 //! spec     15 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     17 INIT u32 0
 //! spec     18 FINAL u32 0

@@ -29,7 +29,7 @@ layout(constant_id = 1) const uint SUBGROUP = 4;
 layout(constant_id = 3) const uint COLS = 1;
 layout(constant_id = 4) const uint STEP = 4;
 layout(constant_id = 5) const uint ROLL = 0;
-layout(constant_id = 6) const uint SPAN = 16;
+layout(constant_id = 6) const uint SPAN = 8;
 
 #include "linear/state_io.glsl"
 
@@ -494,7 +494,10 @@ void main()
             const float read = 0.0;
 #endif
             if (DECAYS) {
+                // What the sum would give is e^g times something; below the rounding of
+                // the sum itself 0 is nearer.
                 gradient[j] += fma(q_own[j], dqh[at], k_own[j] * (read - written));
+                gradient[j] = keep[j] < 1.0e-7 ? 0.0 : gradient[j];
             }
             if (mine) {
 #if STATE_DELTA

@@ -106,9 +106,10 @@ static inline void rule_step(const struct rule *r, int64_t t, real *state)
     }
 }
 
-// The magnitude of the sums behind the state after step t, where `size` is that after the
-// step before and `state` the state after step t. For the delta rule only the terms of the
-// step itself: a bound on all steps would grow without end where the states do not.
+// The magnitude of the sum behind the state after step t, S = Σ_s e^(G_t - G_s) k_s ⊗ x_s
+// with x_s what token s writes, where `size` is that before the step and `state` the state
+// after it. The magnitude of x_s is that of its own terms: a bound through all the steps
+// would grow without end where the states do not.
 static inline void rule_size(const struct rule *r, int64_t t, const real *state,
                              real *known, real *size)
 {
@@ -119,17 +120,14 @@ static inline void rule_size(const struct rule *r, int64_t t, const real *state,
     for (int64_t c = 0; c < r->d && r->delta; c++) {
         const real k = (real)r->k[t * r->d + c];
         for (int64_t j = 0; j < r->dv; j++) {
-            const real before = state[c * r->dv + j] - k * rule_write(r, t, j);
-            size[c * r->dv + j] = fabs(before); // decayed
-            known[j] += fabs(k * before);
+            known[j] += fabs(k * (state[c * r->dv + j] - k * rule_write(r, t, j)));
         }
     }
     for (int64_t c = 0; c < r->d; c++) {
         const real k = fabs((real)r->k[t * r->d + c]);
         for (int64_t j = 0; j < r->dv; j++) {
-            const real v = fabs((real)r->v[t * r->dv + j]);
-            const real kept = size[c * r->dv + j] * (r->delta ? (real)1 : r->keep[c]);
-            size[c * r->dv + j] = kept + k * beta * (v + known[j]);
+            const real x = beta * (fabs((real)r->v[t * r->dv + j]) + known[j]);
+            size[c * r->dv + j] = r->keep[c] * size[c * r->dv + j] + k * x;
         }
     }
 }
@@ -188,6 +186,16 @@ struct rule_back {
         *dg_size;
 };
 
+// dg_t is also a sum over the tokens from t on: its magnitude is at least the largest of
+// theirs.
+static inline double latest_size(const struct rule_back *b, int64_t t, int64_t c,
+                                 int64_t width, real size)
+{
+    const bool last = t == b->r.len - 1;
+    const double later = last ? 0 : b->dg_size[(t + 1) * width + c];
+    return later > (double)size ? later : (double)size;
+}
+
 // Token t in reverse: `before` and `size_before` are the state before it and its
 // magnitude, `after` and `size_after` those behind it.
 static inline void rule_back_step(struct rule_back *b, int64_t t, const real *before,
@@ -209,10 +217,13 @@ static inline void rule_back_step(struct rule_back *b, int64_t t, const real *be
             const int64_t at = c * dv + j;
             dq += after[at] * (real)go[j];
             dq_size += size_after[at] * fabs((real)go[j]);
-            b->ds[at] += r->tau * (real)q[c] * (real)go[j];
-            b->ds_size[at] += r->tau * fabs((real)q[c] * (real)go[j]);
+            const real add = r->tau * (real)q[c] * (real)go[j];
+            // As in rule_size: w by its own terms only.
+            w_size[j] += (r->delta ? fabs(b->ds[at]) : b->ds_size[at]) * fabs((real)k[c]);
+            w_size[j] += fabs(add * (real)k[c]);
+            b->ds[at] += add;
+            b->ds_size[at] += fabs(add);
             w[j] += b->ds[at] * (real)k[c];
-            w_size[j] += b->ds_size[at] * fabs((real)k[c]);
             e[j] += keep * before[at] * (real)k[c]; // known, for now
             e_size[j] += fabs(keep * before[at] * (real)k[c]);
         }
@@ -248,7 +259,7 @@ static inline void rule_back_step(struct rule_back *b, int64_t t, const real *be
                 dk_size += fabs(decayed) * w_size[j];
                 dg_size += fabs(beta * (real)k[c] * decayed) * w_size[j];
                 b->ds[at] -= beta * (real)k[c] * w[j];
-                b->ds_size[at] = fabs(b->ds[at]) + fabs(beta * (real)k[c]) * w_size[j];
+                b->ds_size[at] += fabs(beta * (real)k[c]) * w_size[j];
             }
             dg += b->ds[at] * decayed;
             b->ds[at] *= r->keep[c];
@@ -260,12 +271,12 @@ static inline void rule_back_step(struct rule_back *b, int64_t t, const real *be
         dg_all_size += dg_size;
         if (r->gate == GATE_VECTOR) {
             b->dg[t * d + c] = (double)dg;
-            b->dg_size[t * d + c] = (double)dg_size;
+            b->dg_size[t * d + c] = latest_size(b, t, c, d, dg_size);
         }
     }
     if (r->gate == GATE_SCALAR) {
         b->dg[t] = (double)dg_all;
-        b->dg_size[t] = (double)dg_all_size;
+        b->dg_size[t] = latest_size(b, t, 0, 1, dg_all_size);
     }
 }
 
