@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: MIT
+//
+// Gated linear attention by chunks; a lane owns four columns of the state, see lib/chunk.glsl
+//
+//   S <- diag(e^g) S + k vᵀ;  o = tau Sᵀ q, CHUNK tokens at a time
+//
+// GLA, arXiv 2312.06635.
+//
+// Why this one: the state is read and written once a chunk instead of once a token, and
+// nothing is kept in memory between chunks. For few columns of wide heads; the chunks of
+// a head follow one another.
+//
+//! kernel   gated_linear_attention_lane
+//! op       gated_linear_attention/1
+//! tier     T1
+//! bind     0 q     in   T[batch, heads, len, head_dim]
+//! bind     1 k     in   T[batch, heads, len, head_dim]
+//! bind     2 v     in   T[batch, heads, len, v_dim]
+//! bind     3 g     in   f32[batch, heads, len, head_dim]
+//! bind     4 s0    in   f32[batch, heads, head_dim, v_dim]  when INIT == INIT.on
+//! bind     5 o     out  T[batch, heads, len, v_dim]
+//! bind     6 st    out  f32[batch, heads, head_dim, v_dim]  when FINAL == FINAL.on
+//! push     heads:u32 len:u32 tau:f32
+//! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // one subgroup
+//! spec     3 CHUNK u32 16 = max(16,WG_SIZE)   // tokens a chunk, a multiple of WG_SIZE
+//! spec     15 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
+//! spec     17 INIT u32 0
+//! spec     18 FINAL u32 0
+//! spec     32 HEAD_DIM u32 64 = head_dim
+//! spec     33 V_DIM u32 64 = v_dim
+//! tuning   chunk8   CHUNK=8
+//! pass     main  groups ceildiv(v_dim,4*WG_SIZE) heads batch
+//! variant  f32  T=f32
+//! variant  f16  T=f16
+//! variant  bf16 T=bf16
+#version 460
+#extension GL_GOOGLE_include_directive : require
+
+#define STATE_DELTA 0
+#include "linear/state_lane.glsl"
