@@ -33,6 +33,10 @@ FLASH = "lib/flash.glsl"
 UNFUSED = "attention/attention_naive.comp"
 DECODE = "attention/attention_decode_splitkv.comp"
 
+STATE = "linear/state_recurrent.glsl"
+CHUNKS = "linear/state_chunk.glsl"
+BACK = "linear/state_backward.glsl"
+
 ODD = "gemm@m=7,n=17,k=33"
 LANE = "attention@batch=1,heads=2,kv_heads=2,q_len=37,kv_len=67,head_dim=16,v_dim=16"
 # Scores whose exponentials overflow, so far apart that the largest takes all: exact.
@@ -50,6 +54,11 @@ BLOCKS = ("block_select@batch=1,heads=4,kv_heads=2,len=200,head_dim=16,lc=4,st=2
 GATHERED = "gathered_attention@batch=1,heads=8,q_len=20,kv_len=50,head_dim=16,top=20"
 NATIVE = ("native_sparse_attention@batch=1,heads=4,kv_heads=2,len=67,head_dim=16,lc=4,"
           "st=2,ls=4,top=5,wl=9")
+DELTA = ("delta_rule@batch=1,heads=2,kv_heads=2,len=37,head_dim=20,v_dim=24,GATE=scalar,"
+         "INIT=on,FINAL=on")
+DELTA_BACK = DELTA.replace("delta_rule", "delta_rule_backward")
+GATED = ("gated_linear_attention@batch=1,heads=2,len=37,head_dim=20,v_dim=24,INIT=on,"
+         "FINAL=on")
 
 COMBINER = "combiner_attention@batch=1,heads=1,len=20,head_dim=8,sg=5"
 MOBA = "moba_attention@batch=1,heads=1,len=96,head_dim=8,bs=8,top=3"
@@ -369,4 +378,42 @@ MUTANTS = (
            "ls=8,top=2",
            (("sparse/selected_attention_backward_lane.comp",
              "block == 0u ? 0 : int(counts[last - PARTS])", "0"),), pass_="dkv"),
+    # --- delta_rule, gated_linear_attention ---
+    Mutant("known without the token's gate", "delta_rule_recurrent", DELTA,
+           ((STATE, "keep * known[j] : known[j]", "known[j] : known[j]"),)),
+    Mutant("beta left out", "delta_rule_recurrent", DELTA,
+           ((STATE, "DELTA ? b * (y -", "DELTA ? (y -"),)),
+    Mutant("write decayed with the state", "delta_rule_recurrent", DELTA,
+           ((STATE, "s = fma(xk[i], u[j], DECAYS ? s * factor[i] : s);",
+             "s = fma(xk[i], u[j], s) * factor[i];"),)),
+    Mutant("key of this token for the next", "delta_rule_recurrent", DELTA,
+           ((STATE, "staged_next(at + QUADS)", "staged_next(at)"),)),
+    Mutant("heads of keys dealt round", "delta_rule_recurrent",
+           DELTA.replace("heads=2,", "heads=4,", 1),
+           (("linear/state_io.glsl", "head / (pc.heads / pc.kv_heads)",
+             "head % pc.kv_heads"),)),
+    Mutant("diagonal left in the triangular matrix", "delta_rule_chunk", DELTA,
+           ((CHUNKS, "row > 4u * across + j ? kk", "row >= 4u * across + j ? kk"),),
+           pass_="inside"),
+    Mutant("one block between rows and columns forgotten", "delta_rule_chunk", DELTA,
+           ((CHUNKS, "n = across + 1u; n < down; n++", "n = across + 2u; n < down; n++"),),
+           pass_="inside"),
+    Mutant("state not decayed over a chunk", "delta_rule_chunk", DELTA,
+           ((CHUNKS, "own[4u * n + i] *= last[chunk * DP + 4u * r + i];", ""),),
+           pass_="states"),
+    Mutant("row of W taken twice", "delta_rule_chunk", DELTA,
+           ((CHUNKS, "w4[(row + 1u) * DP4 + c]", "w4[row * DP4 + c]"),), pass_="states"),
+    Mutant("factor of columns left out", "gated_linear_attention_chunk", GATED,
+           ((CHUNKS, "xk[i] *= io_decay(columns[i] + between);",
+             "xk[i] *= io_decay(columns[i]);"),), pass_="inside"),
+    Mutant("keys not taken back from dS", "delta_rule_backward_recurrent", DELTA_BACK,
+           ((BACK, "take[j] = -b * sum[j];", "take[j] = 0.0;"),), pass_="values"),
+    Mutant("gate's gradient without the state", "delta_rule_backward_recurrent",
+           DELTA_BACK, ((BACK, "gradient[j] = fma(ends[", "gradient[j] += 0.0 * (ends["),
+                        (BACK, "+ own], state[c * COLS + j], gradient[j]);",
+                         "+ own] * state[c * COLS + j]);")), pass_="keys"),
+    Mutant("one head of a group for all", "delta_rule_backward_recurrent",
+           DELTA_BACK.replace("heads=2,", "heads=4,", 1),
+           ((BACK, "sum_q += dqh[at];", "sum_q += x == 0u ? dqh[at] : 0.0;"),),
+           pass_="finish"),
 )
