@@ -33,7 +33,7 @@
 //! spec     5 VEC u32 1 = width % 4 == 0 ? 4 : 1
 //! spec     16 GATHER u32 0
 //! when     batch <= 65535 : one dispatch
-//! shared   4*max(8*WG_SIZE,256*SELECT_COPIES+2*WG_SIZE+4)
+//! shared   4*max(8*WG_SIZE,256*SELECT_COPIES+4*WG_SIZE+4)
 //! pass     score  groups min(ceildiv(batch*len,8),is_cpu?64:65535)
 //! pass     choose groups batch
 //! pass     gather groups GATHER==GATHER.on?min(batch*(keep+len-prompt),is_cpu?64:65535):1
@@ -125,7 +125,7 @@ void main()
 #elif defined(PASS_CHOOSE)
 
 shared uint select_bins[256 * SELECT_COPIES];
-shared uvec2 select_share[gl_WorkGroupSize.x];
+shared uvec2 scan_shared[2 * gl_WorkGroupSize.x];
 shared uint select_found[4];
 
 #define SELECT_GROUP
