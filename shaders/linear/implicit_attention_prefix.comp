@@ -85,7 +85,7 @@ void main()
 
 float rate[STATE];
 float held_b[4 * STATE]; // of the lane's columns, times their steps
-float elapsed[4];
+vec4 elapsed;
 
 void main()
 {
@@ -117,9 +117,8 @@ void main()
     for (uint i = begin; i < end; i++) {
         const float step_i = delta[matrix * pc.len + i];
         vec4 sum = vec4(0.0);
-        [[unroll]] for (uint k = 0; k < 4; k++) {
-            elapsed[k] += i > column + k ? step_i : 0.0;
-        }
+        const bvec4 later = greaterThan(uvec4(i), column + uvec4(0, 1, 2, 3));
+        elapsed += mix(vec4(0.0), vec4(step_i), later);
         if (i >= column) {
             for (uint n = 0; n < STATE; n++) {
                 const float weight = vkz_load(c[(gl_WorkGroupID.z * pc.len + i) * STATE + n]);
