@@ -210,7 +210,14 @@ void back_end_y_(const uint first, const uint stride, const uint end, const uint
     }
 }
 
-// A loop over chunks, unrolled or not.
+// What is walked is in the registers of unrolled loops: a driver that keeps private arrays
+// in memory reads them lane by lane where an index is not a constant.
+#define BACK_UNROLLED(count, call)                                                      \
+    [[unroll]] for (uint c = 0; c < (count); c++) {                                     \
+        call;                                                                           \
+    }
+
+// Filling and emptying: a loop over chunks, unrolled or not.
 #define BACK_CHUNKS(count, call)                                                        \
     if (ROLL != 0) {                                                                    \
         [[dont_unroll]] for (uint c = 0; c < (count); c++) {                            \
@@ -248,8 +255,8 @@ void back_walk()
             back_s_[i] = 0.0;
             back_p_[i] = 0.0;
         }
-        BACK_CHUNKS(BACK_A_CHUNKS, back_dot_a_(c))
-        BACK_CHUNKS(BACK_B_CHUNKS, back_dot_b_(c))
+        BACK_UNROLLED(BACK_A_CHUNKS, back_dot_a_(c))
+        BACK_UNROLLED(BACK_B_CHUNKS, back_dot_b_(c))
         [[unroll]] for (uint j = 0; j < ITEMS; j++) {
             vec2 item_stats = vec2(0.0);
             if (BACK_KEYS) {
@@ -268,9 +275,9 @@ void back_walk()
                 back_p_[at] = p;
             }
         }
-        BACK_CHUNKS(BACK_A_CHUNKS, back_sum_a_(c))
+        BACK_UNROLLED(BACK_A_CHUNKS, back_sum_a_(c))
         if (BACK_KEYS) {
-            BACK_CHUNKS(BACK_B_CHUNKS, back_sum_b_(c))
+            BACK_UNROLLED(BACK_B_CHUNKS, back_sum_b_(c))
         }
     }
 }
