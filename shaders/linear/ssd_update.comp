@@ -24,8 +24,8 @@
 //! bind     9 s0     in   f32[batch, heads, state, head_dim]  when INIT == INIT.on
 //! bind     10 st    out  f32[batch, heads, state, head_dim]  when FINAL == FINAL.on
 //! push     heads:u32 groups:u32 len:u32 lo:f32 hi:f32
-//! spec     0 WG_SIZE u32 16 = is_cpu ? subgroup_size : max(min(subgroup_size,16),16)
-//! spec     1 HAND u32 4 = min(subgroup_size,16)   // lanes that hand elements round
+//! spec     0 WG_SIZE u32 16 = is_cpu ? subgroup_size : 16
+//! spec     1 HAND u32 4 = min(subgroup_size,8)   // lanes that hand elements round; more compile slowly
 //! spec     6 VEC u32 1 = state % 4 == 0 && head_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     16 INIT u32 0
 //! spec     17 FINAL u32 0
