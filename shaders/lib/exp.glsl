@@ -78,18 +78,17 @@ float vkz_exp2_accurate(const float x)
     return x < -126.0 ? 0.0 : p * vkz_scale2_(n);
 }
 
-// 2^(n + f) with |f| <= 1/2: near 0 the error is that of f alone. The sum rounds x to a
-// whole number, which stands in its lowest bits.
+// 2^(n + f) with |f| <= 1/2: near 0 the error is that of f alone.
 float vkz_exp2_decay(const float x)
 {
-    precise const float shifted = x + (12582912.0 + 127.0);
-    precise const float f = x - (shifted - (12582912.0 + 127.0));
+    const float n = floor(x + 0.5);
+    const float f = x - n;
     float p = fma(f, 0.0013382264, 0.0096673407);
     p = fma(f, p, 0.0555037968);
     p = fma(f, p, 0.240223363);
     p = fma(f, p, 0.693147182);
     p = fma(f, p, 1.0);
-    return x < -126.0 ? 0.0 : p * intBitsToFloat(floatBitsToInt(shifted) << 23);
+    return x < -126.0 ? 0.0 : p * vkz_scale2_(n);
 }
 
 float vkz_log2(const float x)
