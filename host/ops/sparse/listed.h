@@ -21,7 +21,12 @@ static inline real listed_softmax(const struct listed *a, const int32_t *keys,
 {
     real top = -(real)INFINITY;
     for (int64_t j = 0; j < count; j++) {
-        temp[j] = a->tau * score_dot(a->q, a->k + keys[j] * a->k_pitch, a->head_dim);
+        const float *k = a->k + keys[j] * a->k_pitch;
+        real sum = 0;
+        for (int64_t c = 0; c < a->head_dim; c++) {
+            sum += (real)a->q[c] * (real)k[c];
+        }
+        temp[j] = a->tau * sum;
         top = temp[j] > top ? temp[j] : top;
     }
     if (!(top > -(real)INFINITY)) {
