@@ -42,8 +42,8 @@
 //               CHUNK_EXCLUSIVE    o_t reads S_{t-1} and chunk_u(); ADD, GATE_KEY only
 //               CHUNK_SUM          an expression: also give chunk_store() the sum q_t z_t,
 //                                  z the same recurrence for v = 1, a row each; ADD only
-//               CHUNK_ROLL         an expression: loads and stores of tokens stay loops; for
-//                                  hooks of much code, as where VEC = 1 (default: false)
+//               CHUNK_ROLL         an expression: loads and stores of tokens stay loops:
+//                                  for hooks of much code, as where VEC = 1 (default: no)
 //   functions   (token < end of the walk; c: elements 4c..4c+3 of a row, 0 past its end)
 //               vec4 chunk_q(uint token, uint c)
 //               vec4 chunk_k(uint token, uint c)
@@ -201,7 +201,8 @@ void chunk_store_o_(const uint t, const uint first, const uint end, const uint j
     }
 }
 
-// One range of at most CHUNK tokens.
+// One range of at most CHUNK tokens. Loops over a triangle have constant bounds and a test
+// inside: with the other loop's counter as its bound a driver unrolls neither.
 void chunk_step_(const uint first, const uint end, const uint j, const uint parts)
 {
     const bool outputs = (parts & CHUNK_OUTPUTS) != 0u;
@@ -339,12 +340,14 @@ void chunk_step_(const uint first, const uint end, const uint j, const uint part
             const vec4 at = subgroupShuffle(a[turn], t % SUBGROUP);
             const vec4 aw = CHUNK_GATE == CHUNK_GATE_KEY ? at * passed : at;
             chunk_w_[t] = chunk_rows_(aw, s0, s1, s2, s3, chunk_w_[t]);
-            [[unroll]] for (uint g = 0; g <= turn; g++) {
-                const uint i = t * CHUNK_TURNS + g;
-                const bool before = t > g * SUBGROUP + lane;
-                const bool key = CHUNK_GATE == CHUNK_GATE_KEY;
-                chunk_ak_[i] = chunk_dot_(at, key ? kd[g] : k[g], chunk_ak_[i]);
-                chunk_ab_[i] = chunk_dot_(at, key ? bd[g] : b[g], chunk_ab_[i]);
+            [[unroll]] for (uint g = 0; g < CHUNK_TURNS; g++) {
+                if (g <= turn) {
+                    const uint i = t * CHUNK_TURNS + g;
+                    const bool before = t > g * SUBGROUP + lane;
+                    const bool key = CHUNK_GATE == CHUNK_GATE_KEY;
+                    chunk_ak_[i] = chunk_dot_(at, key ? kd[g] : k[g], chunk_ak_[i]);
+                    chunk_ab_[i] = chunk_dot_(at, key ? bd[g] : b[g], chunk_ab_[i]);
+                }
             }
 #endif
             vec4 qs = qt;
@@ -369,35 +372,38 @@ void chunk_step_(const uint first, const uint end, const uint j, const uint part
             chunk_w_[t] = chunk_rows_(ks, s0, s1, s2, s3, chunk_w_[t]);
 #endif
             if (inside || (update && CHUNK_GATE == CHUNK_GATE_KEY)) {
-                [[unroll]] for (uint g = 0; g <= turn; g++) {
-                    const uint i = t * CHUNK_TURNS + g;
-                    vec4 seen = k[g];
-                    if (CHUNK_GATE == CHUNK_GATE_KEY) {
-                        vec4 now = kd[g];
+                [[unroll]] for (uint g = 0; g < CHUNK_TURNS; g++) {
+                    if (g <= turn) {
+                        const uint i = t * CHUNK_TURNS + g;
+                        vec4 seen = k[g];
+                        if (CHUNK_GATE == CHUNK_GATE_KEY) {
+                            vec4 now = kd[g];
 #if CHUNK_RULE == CHUNK_PAIR
-                        bd[g] *= dt;
-                        if (g == turn) {
-                            bd[g] = lane == t % SUBGROUP ? b[g] : bd[g];
-                        }
+                            bd[g] *= dt;
+                            if (g == turn) {
+                                bd[g] = lane == t % SUBGROUP ? b[g] : bd[g];
+                            }
 #endif
-                        if (g == turn) {
-                            now = lane == t % SUBGROUP ? u * k[g] : now;
+                            if (g == turn) {
+                                now = lane == t % SUBGROUP ? u * k[g] : now;
+                            }
+                            kd[g] *= dt;
+                            if (g == turn) {
+                                kd[g] = lane == t % SUBGROUP ? k[g] : kd[g];
+                            }
+                            seen = CHUNK_EXCLUSIVE_ ? now : kd[g];
                         }
-                        kd[g] *= dt;
-                        if (g == turn) {
-                            kd[g] = lane == t % SUBGROUP ? k[g] : kd[g];
-                        }
-                        seen = CHUNK_EXCLUSIVE_ ? now : kd[g];
-                    }
-                    if (inside) {
-                        chunk_qk_[i] = chunk_dot_(qt, seen, chunk_qk_[i]);
+                        if (inside) {
+                            chunk_qk_[i] = chunk_dot_(qt, seen, chunk_qk_[i]);
 #if CHUNK_RULE == CHUNK_DELTA
-                        chunk_ak_[i] = chunk_dot_(kt, seen, chunk_ak_[i]);
+                            chunk_ak_[i] = chunk_dot_(kt, seen, chunk_ak_[i]);
 #endif
 #if CHUNK_RULE == CHUNK_PAIR
-                        const bool key = CHUNK_GATE == CHUNK_GATE_KEY;
-                        chunk_qb_[i] = chunk_dot_(qt, key ? bd[g] : b[g], chunk_qb_[i]);
+                            const bool key = CHUNK_GATE == CHUNK_GATE_KEY;
+                            chunk_qb_[i] =
+                                chunk_dot_(qt, key ? bd[g] : b[g], chunk_qb_[i]);
 #endif
+                        }
                     }
                 }
             }
@@ -459,24 +465,26 @@ void chunk_step_(const uint first, const uint end, const uint j, const uint part
             if (CHUNK_RULE == CHUNK_ADD) {
                 factor = subgroupShuffle(q_scale[turn], t % SUBGROUP);
             }
-            [[unroll]] for (uint g = 0; g <= turn; g++) {
-                const uint i = t * CHUNK_TURNS + g;
-                float x = factor * k_scale[g];
-                if (CHUNK_GATE == CHUNK_GATE_TOKEN) {
-                    x *= chunk_decay_[i];
-                }
-                chunk_qk_[i] *= x;
+            [[unroll]] for (uint g = 0; g < CHUNK_TURNS; g++) {
+                if (g <= turn) {
+                    const uint i = t * CHUNK_TURNS + g;
+                    float x = factor * k_scale[g];
+                    if (CHUNK_GATE == CHUNK_GATE_TOKEN) {
+                        x *= chunk_decay_[i];
+                    }
+                    chunk_qk_[i] *= x;
 #if CHUNK_RULE == CHUNK_DELTA
-                chunk_ak_[i] *= x;
+                    chunk_ak_[i] *= x;
 #endif
 #if CHUNK_RULE == CHUNK_PAIR
-                chunk_qb_[i] *= x;
-                if (CHUNK_GATE == CHUNK_GATE_TOKEN && t > 0u) {
-                    const float y = chunk_decay_[i - CHUNK_TURNS];
-                    chunk_ak_[i] *= y;
-                    chunk_ab_[i] *= y;
-                }
+                    chunk_qb_[i] *= x;
+                    if (CHUNK_GATE == CHUNK_GATE_TOKEN && t > 0u) {
+                        const float y = chunk_decay_[i - CHUNK_TURNS];
+                        chunk_ak_[i] *= y;
+                        chunk_ab_[i] *= y;
+                    }
 #endif
+                }
             }
         }
     }
@@ -494,21 +502,25 @@ void chunk_step_(const uint first, const uint end, const uint j, const uint part
     [[unroll]] for (uint t = 0; t < CHUNK; t++) {
 #if CHUNK_RULE == CHUNK_DELTA
         vec4 x = fma(vec4(-reach[t]), chunk_w_[t], chunk_x_[t]);
-        [[unroll]] for (uint s = 0; s < t; s++) {
-            const float w = subgroupShuffle(chunk_ak_[t * CHUNK_TURNS + s / SUBGROUP],
-                                            s % SUBGROUP);
-            x = fma(vec4(-w), chunk_x_[s], x);
+        [[unroll]] for (uint s = 0; s < CHUNK; s++) {
+            if (s < t) {
+                const float w = subgroupShuffle(chunk_ak_[t * CHUNK_TURNS + s / SUBGROUP],
+                                                s % SUBGROUP);
+                x = fma(vec4(-w), chunk_x_[s], x);
+            }
         }
         const float factor = subgroupShuffle(beta[t / SUBGROUP], t % SUBGROUP);
         chunk_x_[t] = first + t < end ? factor * x : vec4(0.0);
 #else
         vec4 x = chunk_w_[t] * (t > 0u ? reach[max(t, 1u) - 1u] : 1.0);
-        [[unroll]] for (uint s = 0; s < t; s++) {
-            const uint i = t * CHUNK_TURNS + s / SUBGROUP;
-            const float w = subgroupShuffle(chunk_ak_[i], s % SUBGROUP);
-            const float y = subgroupShuffle(chunk_ab_[i], s % SUBGROUP);
-            x = fma(vec4(w), chunk_x_[s], x);
-            x = fma(vec4(y), chunk_y_[s], x);
+        [[unroll]] for (uint s = 0; s < CHUNK; s++) {
+            if (s < t) {
+                const uint i = t * CHUNK_TURNS + s / SUBGROUP;
+                const float w = subgroupShuffle(chunk_ak_[i], s % SUBGROUP);
+                const float y = subgroupShuffle(chunk_ab_[i], s % SUBGROUP);
+                x = fma(vec4(w), chunk_x_[s], x);
+                x = fma(vec4(y), chunk_y_[s], x);
+            }
         }
         chunk_y_[t] = first + t < end ? x : vec4(0.0);
 #endif
@@ -521,17 +533,19 @@ void chunk_step_(const uint first, const uint end, const uint j, const uint part
             vec4 o = chunk_o_[t] * reach[t];
             float sum = chunk_sum_[t] * reach[t];
             if (inside) {
-                [[unroll]] for (uint s = 0; s <= t; s++) {
-                    const uint i = t * CHUNK_TURNS + s / SUBGROUP;
-                    const float w = subgroupShuffle(chunk_qk_[i], s % SUBGROUP);
-                    o = fma(vec4(w), chunk_x_[s], o);
-                    if (CHUNK_SUM) {
-                        sum += w;
-                    }
+                [[unroll]] for (uint s = 0; s < CHUNK; s++) {
+                    if (s <= t) {
+                        const uint i = t * CHUNK_TURNS + s / SUBGROUP;
+                        const float w = subgroupShuffle(chunk_qk_[i], s % SUBGROUP);
+                        o = fma(vec4(w), chunk_x_[s], o);
+                        if (CHUNK_SUM) {
+                            sum += w;
+                        }
 #if CHUNK_RULE == CHUNK_PAIR
-                    const float y = subgroupShuffle(chunk_qb_[i], s % SUBGROUP);
-                    o = fma(vec4(y), chunk_y_[s], o);
+                        const float y = subgroupShuffle(chunk_qb_[i], s % SUBGROUP);
+                        o = fma(vec4(y), chunk_y_[s], o);
 #endif
+                    }
                 }
             }
             chunk_o_[t] = o;

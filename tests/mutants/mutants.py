@@ -301,7 +301,7 @@ MUTANTS = (
            ((CHUNK, "chunk_step_(t, end, j, parts);",
              "chunk_begin(j, false); chunk_step_(t, end, j, parts);"),)),
     Mutant("tokens do not see themselves", "linear_attention_lane", RECURRENCE,
-           ((CHUNK, "s <= t; s++", "s < t; s++"),)),
+           ((CHUNK, "if (s <= t)", "if (s < t)"),)),
     Mutant("a token decays by its own gate", "linear_attention_lane", RECURRENCE,
            ((CHUNK, "const bool later = t > g * SUBGROUP + lane;",
              "const bool later = t >= g * SUBGROUP + lane;"),)),
