@@ -30,7 +30,7 @@ struct vkz_options {
     double budget_ms, timeout_s;
     int workers;
     bool json, all_kernels, fresh, no_cold, no_ceilings, no_canary, floor_limits, core_only;
-    bool statistics, full, quick, strict, identities;
+    bool statistics, full, quick, strict, identities, brief;
     int fd_in, fd_out; // worker
 };
 

@@ -44,6 +44,7 @@ const struct vkz_verb_entry vkz_verbs[] = {
     {"check", "are the kernels right? every kernel and variant against the fp64 reference",
      "usage: vkzoo check [SELECTOR…] [options]\n\n" SELECT_HELP DEVICE_HELP
      "  --identities      also run the contracts' identities on the device\n"
+     "  --brief           no identities, and 16-bit variants only of kernels without others\n"
      "  --jobs N          workers side by side (default: one a core, at most 4)\n"
      "  --out FILE        keep the outcomes as a result file; --resume FILE goes on with one\n"
      "  --timeout S       a case that says nothing for S seconds is hung (default 300)\n"
@@ -172,6 +173,7 @@ static const struct option options_table[] = {
     OPTION("--format", OPTION_TEXT, format, "compare"),
     OPTION("--fail-on", OPTION_TEXT, fail_on, "compare"),
     OPTION("--identities", OPTION_FLAG, identities, "check"),
+    OPTION("--brief", OPTION_FLAG, brief, "check"),
     {0},
 };
 

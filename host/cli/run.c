@@ -185,7 +185,7 @@ static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
                 !has_tuning(kernel, o->tuning))
                 continue;
             const bool narrow = is_16bit_variant(v) && v != kernel->variants;
-            if (narrow && !smoke && (place.index + s) % 4)
+            if (narrow && (o->brief || (!smoke && (place.index + s) % 4)))
                 continue;
             const char *tuning = o->tuning  ? o->tuning
                                  : narrow ? "default"
@@ -194,7 +194,7 @@ static bool add_check_jobs(struct run *run, const struct vkz_suite_op *entry,
                 return false;
             // Each derived case costs a pipeline, and a kernel's variants share their code:
             // its first one runs the identities, on the smoke case.
-            if (v == kernel->variants && vkz_tag_match(c->tags, "smoke"))
+            if (v == kernel->variants && vkz_tag_match(c->tags, "smoke") && !o->brief)
                 run->list.jobs[run->list.count - 1].identities = true;
         }
     }
