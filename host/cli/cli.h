@@ -18,14 +18,14 @@ enum {
     VKZ_EXIT_INTERRUPTED = 130, // Ctrl-C: the file has what was measured
 };
 
-enum { VKZ_MAX_SELECTORS = 64 };
+enum { VKZ_MAX_SELECTORS = 1024 };
 
 struct vkz_options {
     const char *selectors[VKZ_MAX_SELECTORS]; // suites, ops, case ids, .suite files
     int selector_count;
     const char *device, *tags, *set, *kernel, *variant, *tuning, *spec, *out, *resume;
     const char *cache_folder, *spirv;
-    const char *by, *format, *fail_on; // compare
+    const char *by, *format, *fail_on, *chart; // compare, report
     uint64_t seed;
     double budget_ms, timeout_s;
     int workers;
@@ -51,6 +51,7 @@ int vkz_cmd_bench(const struct vkz_options *options);
 int vkz_cmd_peak(const struct vkz_options *options);
 int vkz_cmd_lint(const struct vkz_options *options);
 int vkz_cmd_compare(const struct vkz_options *options);
+int vkz_cmd_report(const struct vkz_options *options);
 int vkz_cmd_worker(const struct vkz_options *options);
 
 // Prints "vkzoo: message" to stderr and returns the exit status that goes with it.

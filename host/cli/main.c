@@ -94,6 +94,18 @@ const struct vkz_verb_entry vkz_verbs[] = {
      "                           77 when no case is in both files\n\n"
      "example: vkzoo compare before.jsonl after.jsonl --fail-on slower:3%\n",
      vkz_cmd_compare},
+    {"report", "result files as one page with charts, as tables, or as one chart",
+     "usage: vkzoo report FILE… [options]\n\n"
+     "One page that needs no network: who was compared, means against a baseline, speed\n"
+     "with intervals, fraction of the floor, time over length, roofline, accuracy, what runs\n"
+     "where, launch costs, choices, every case. Files and lines that cannot be used are\n"
+     "named and left out.\n"
+     "  --out FILE               default report.html; other formats: standard output\n"
+     "  --format html|md|csv|vega\n"
+     "  --chart NAME             with vega: speedup, heatmap, scaling, roofline, accuracy;\n"
+     "                           a picture: vl2vg chart.json | vg2svg > chart.svg\n\n"
+     "example: vkzoo report results/*/*.jsonl -o report.html\n",
+     vkz_cmd_report},
     {"worker", NULL, "usage: internal: run by check, bench and peak\n", vkz_cmd_worker},
     {0},
 };
@@ -146,8 +158,8 @@ static const struct option options_table[] = {
     OPTION("--variant", OPTION_TEXT, variant, RUNS),
     OPTION("--tuning", OPTION_TEXT, tuning, RUNS),
     OPTION("--spec", OPTION_TEXT, spec, RUNS),
-    OPTION("--out", OPTION_TEXT, out, RUNS " peak"),
-    OPTION("-o", OPTION_TEXT, out, RUNS " peak"),
+    OPTION("--out", OPTION_TEXT, out, RUNS " peak report"),
+    OPTION("-o", OPTION_TEXT, out, RUNS " peak report"),
     OPTION("--resume", OPTION_TEXT, resume, RUNS),
     OPTION("--cache", OPTION_TEXT, cache_folder, DEVICES),
     OPTION("--spirv", OPTION_TEXT, spirv, RUNS " worker"),
@@ -170,7 +182,8 @@ static const struct option options_table[] = {
     OPTION("--quick", OPTION_FLAG, quick, "bench"),
     OPTION("--strict", OPTION_FLAG, strict, "lint"),
     OPTION("--by", OPTION_TEXT, by, "compare"),
-    OPTION("--format", OPTION_TEXT, format, "compare"),
+    OPTION("--format", OPTION_TEXT, format, "compare report"),
+    OPTION("--chart", OPTION_TEXT, chart, "report"),
     OPTION("--fail-on", OPTION_TEXT, fail_on, "compare"),
     OPTION("--identities", OPTION_FLAG, identities, "check"),
     OPTION("--brief", OPTION_FLAG, brief, "check"),

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT
+// Any number of result files as one set of numbers: runs (a file each), rows (a case and
+// variant), and what each run measured of each row. What reports are made from.
+#ifndef VKZ_REPORT_DATASET_H
+#define VKZ_REPORT_DATASET_H
+
+#include "report/result_file.h"
+
+// One result file.
+struct vkz_run {
+    struct vkz_result_file *file;
+    char label[120];  // unique among the runs: "llvmpipe, Mesa 25.0.7"
+    char device[120]; // name and driver name: runs of one device differ by version or date
+    int errors, warnings; // found by lint
+    int ok, failed, skipped;
+};
+
+// What a run measured of a row. All texts are borrowed from the file, never NULL.
+struct vkz_point {
+    yyjson_val *line; // NULL: the run has not this row
+    const char *kernel, *tuning, *status, *reason;
+    double ns, low, high, cold_ns; // hot median and its 95 % interval; NaN: none
+    double rate;                   // FLOP/s, OP/s or B/s
+    double efficiency;             // fraction of the floor reached
+    double accuracy;               // error over naive's
+    unsigned marks;                // enum vkz_mark
+    bool counts;                   // a time that may enter a mean
+};
+
+// A case, a variant and what was asked for by name.
+struct vkz_dataset_row {
+    const char *op, *family, *name, *variant, *asked_kernel, *asked_tuning;
+    char rate_kind; // 'f', 'o', 'b'
+    double flops, bytes;
+    struct vkz_point *points; // one a run
+};
+
+struct vkz_dataset {
+    struct vkz_run *runs;
+    int run_count;
+    struct vkz_dataset_row *rows; // by family, op, case, variant
+    size_t row_count;
+    char **problems; // a line each: files and lines that were left out
+    int problem_count;
+    struct vkz_point *points;
+};
+
+// Loads the files; what cannot be used becomes a problem, and only when no file is left
+// VKZ_BAD_INPUT. The caller destroys *out.
+enum vkz_status vkz_dataset_load(const char *const *paths, int path_count,
+                                 struct vkz_dataset **out, struct vkz_error *err);
+void vkz_dataset_destroy(struct vkz_dataset **dataset); // takes NULL
+
+// Geometric mean of the times of `run` over those of `baseline`, on the rows of a family
+// (NULL: families weigh the same) that both have; ops weigh the same in their family.
+// NaN without a common row; *rows (may be NULL) counts them.
+double vkz_dataset_ratio(const struct vkz_dataset *dataset, int run, int baseline,
+                         const char *family, int *rows);
+// Names of the families, in order; `index` from 0; NULL after the last.
+const char *vkz_dataset_family(const struct vkz_dataset *dataset, int index);
+
+#endif

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT
+// Reports of any number of result files: one self-contained page, text formats, and the
+// charts as Vega-Lite specifications with their data.
+#ifndef VKZ_REPORT_REPORT_H
+#define VKZ_REPORT_REPORT_H
+
+#include <stdio.h>
+
+#include "report/dataset.h"
+
+// The page: all tables, and charts where the build has the Vega bundles. Needs no network.
+enum vkz_status vkz_report_html(const struct vkz_dataset *dataset, FILE *out,
+                                struct vkz_error *err);
+// Means, runs and cases as Markdown tables; a line a row and run as CSV.
+void vkz_report_md(const struct vkz_dataset *dataset, FILE *out);
+void vkz_report_csv(const struct vkz_dataset *dataset, FILE *out);
+// One chart as a Vega-Lite specification with its data inside. VKZ_BAD_INPUT with the
+// names there are for an unknown chart.
+enum vkz_status vkz_report_vega(const struct vkz_dataset *dataset, const char *chart,
+                                FILE *out, struct vkz_error *err);
+
+// True when the charts' bundles are in this build.
+bool vkz_report_has_charts(void);
+
+// ---- Between the files of the report ----
+
+// Named data of the charts, as JSON text: {"points":[…],"speedups":[…],"lengths":[…],
+// "roofs":[…]}, against the run `baseline`. The caller frees it; NULL without memory.
+char *vkz_report_data(const struct vkz_dataset *dataset, int baseline);
+// What the page's script needs of every point beside that: samples, canary, repro.
+char *vkz_report_details(const struct vkz_dataset *dataset);
+
+struct vkz_chart {
+    const char *name;  // "speedup"
+    const char *title;
+    const char *note;  // what is seen, one or two sentences
+    const char *spec;  // Vega-Lite text
+};
+extern const struct vkz_chart vkz_charts[]; // NULL-terminated
+extern const char vkz_report_css[], vkz_report_js[];
+extern const char vkz_vega_js[], vkz_vega_lite_js[], vkz_vega_embed_js[]; // "" without
+
+#endif
