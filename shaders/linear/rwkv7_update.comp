@@ -24,12 +24,13 @@
 //! push     heads:u32 len:u32
 //! spec     0 WG_SIZE u32 16 = is_cpu ? subgroup_size : 16
 //! spec     1 HAND u32 4 = min(subgroup_size,8)   // lanes that hand elements round; more compile slowly
+//! spec     4 WIDE u32 1 = is_cpu && len > 1 && v_dim > 4*WG_SIZE ? 2 : 1   // times four columns a lane
 //! spec     6 VEC u32 1 = head_dim % 4 == 0 && v_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     16 INIT u32 0
 //! spec     17 FINAL u32 0
 //! spec     32 HEAD_DIM u32 64 = head_dim
 //! spec     33 V_DIM u32 64 = v_dim
-//! pass     main  groups ceildiv(v_dim,4*WG_SIZE) heads batch
+//! pass     main  groups ceildiv(v_dim,4*WG_SIZE*WIDE) heads batch
 //! variant  f32  T=f32
 //! variant  f16  T=f16
 //! variant  bf16 T=bf16
@@ -39,7 +40,8 @@
 
 layout(local_size_x = 16, local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HAND = 4;
-const uint COLUMN_LANES = gl_WorkGroupSize.x;
+layout(constant_id = 4) const uint WIDE = 1;
+const uint COLUMN_LANES = gl_WorkGroupSize.x * WIDE;
 
 #define RWKV 7
 #include "linear/rwkv.glsl"

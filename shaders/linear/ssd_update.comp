@@ -26,6 +26,8 @@
 //! push     heads:u32 groups:u32 len:u32 lo:f32 hi:f32
 //! spec     0 WG_SIZE u32 16 = is_cpu ? subgroup_size : 16
 //! spec     1 HAND u32 4 = min(subgroup_size,8)   // lanes that hand elements round; more compile slowly
+//! spec     3 TOKENS u32 1 = is_cpu && len > 1 ? 2 : 1   // tokens for one reading of the state
+//! spec     4 WIDE u32 1 = is_cpu && len > 1 && head_dim > 4*WG_SIZE ? 2 : 1   // times four columns a lane
 //! spec     6 VEC u32 1 = state % 4 == 0 && head_dim % 4 == 0 ? 4 : 1   // elements a load
 //! spec     16 INIT u32 0
 //! spec     17 FINAL u32 0
@@ -33,7 +35,8 @@
 //! spec     19 CLAMP u32 0
 //! spec     32 HEAD_DIM u32 64 = state
 //! spec     33 V_DIM u32 64 = head_dim
-//! pass     main  groups ceildiv(head_dim,4*WG_SIZE) heads batch
+//! tuning   tokens1 TOKENS=1
+//! pass     main  groups ceildiv(head_dim,4*WG_SIZE*WIDE) heads batch
 //! variant  f32  T=f32
 //! variant  f16  T=f16
 //! variant  bf16 T=bf16
@@ -43,7 +46,9 @@
 
 layout(local_size_x = 16, local_size_x_id = 0) in;
 layout(constant_id = 1) const uint HAND = 4;
-const uint COLUMN_LANES = gl_WorkGroupSize.x;
+layout(constant_id = 4) const uint WIDE = 1;
+layout(constant_id = 3) const uint TOKENS = 1;
+const uint COLUMN_LANES = gl_WorkGroupSize.x * WIDE;
 
 #include "linear/ssd.glsl"
 #include "lib/recurrent_lane.glsl"

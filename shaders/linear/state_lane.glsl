@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: MIT
 //
-// The body of delta_rule_lane and gated_linear_attention_lane: hooks of lib/chunk.glsl
+// The body of delta_rule_lane and gated_linear_attention_lane: hooks of lib/chunk.glsl;
+// with STATE_TOKENS of gated_linear_attention_update, and of lib/recurrent_lane.glsl
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x = 4, local_size_x_id = 0) in;
+#ifdef STATE_TOKENS
+layout(constant_id = 1) const uint HAND = 4;
+layout(constant_id = 3) const uint TOKENS = 1;
+layout(constant_id = 4) const uint WIDE = 1;
+#else
 layout(constant_id = 3) const uint CHUNK = 16;
 const uint SUBGROUP = gl_WorkGroupSize.x;
+#endif
 
 #include "linear/state_io.glsl"
 
@@ -98,14 +105,20 @@ void chunk_store_s(const uint row, const uint j, const vec4 x)
     }
 }
 
+#ifdef STATE_TOKENS
+#include "lib/recurrent_lane.glsl"
+#define STATE_WALK chunk_walk(0u, pc.len, j)
+#else
 #include "lib/chunk.glsl"
+#define STATE_WALK chunk_walk(0u, pc.len, j, CHUNK_ALL)
+#endif
 
 void main()
 {
     io_begin(gl_WorkGroupID.y, gl_WorkGroupID.z);
     const uint j = gl_WorkGroupID.x * gl_WorkGroupSize.x + gl_LocalInvocationID.x;
     chunk_begin(j, INIT != 0);
-    chunk_walk(0, pc.len, j, CHUNK_ALL);
+    STATE_WALK;
     if (FINAL != 0) {
         chunk_end(j);
     }
