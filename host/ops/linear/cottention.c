@@ -18,10 +18,7 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     double *o = vkz_ref_out(ref, "o"), *scale = vkz_ref_scale(ref, "o");
     real *row = vkz_ref_temp(ref, (size_t)x.v_dim * sizeof *row);
     real *size = vkz_ref_temp(ref, (size_t)x.v_dim * sizeof *size);
-    const int64_t count = x.head_dim * x.v_dim;
-    struct recurrence r = {.rows = x.head_dim, .columns = x.v_dim};
-    r.s = vkz_ref_temp(ref, (size_t)count * sizeof(real));
-    r.size = vkz_ref_temp(ref, (size_t)count * sizeof(real));
+    struct recurrence r = recurrence_zero(ref, x.head_dim, x.v_dim);
     // Both in one: without a mask, token `added` runs ahead to the end first.
     int64_t added = 0;
     for (int64_t t = 0; t < x.len; t++) {
@@ -62,21 +59,10 @@ static bool check_scale(struct vkz_identity_run *run)
                               vkz_identity_count(one, "o"), 2);
 }
 
-static bool check_linear(struct vkz_identity_run *run)
-{
-    return recurrence_check_linear(run);
-}
-
-static bool check_prefix(struct vkz_identity_run *run)
-{
-    return recurrence_check_prefix(run);
-}
-
 static const struct vkz_identity identities[] = {
     {"scale", "the length of a query or key does not matter", NULL, check_scale},
-    {"linear", "doubling v doubles o", NULL, check_linear},
-    {"prefix", "the first tokens do not see what comes after them",
-     "CAUSAL == CAUSAL.on && len > 1", check_prefix},
+    {"linear", "doubled v doubles o", NULL, recurrence_check_linear},
+    RECURRENCE_PREFIX(" && CAUSAL == CAUSAL.on"),
     {0},
 };
 
@@ -85,11 +71,13 @@ VKZ_OP(cottention) = {
     .family = "linear",
     .abi = 1,
     .title = "cosine linear attention",
-    .doc = "q^, k^: rows of length 1 (a row of zeros stays zero);  v'_s = v_s / n_s^σ(m_h)\n"
+    .doc = "q^, k^: rows of length 1 (a row of zeros stays zero);  "
+           "v'_s = v_s / n_s^σ(m_h)\n"
            "CAUSAL=on: n_s = s + 1, o_t = Σ_{s<=t} (q^_t·k^_s) v'_s\n"
            "CAUSAL=off: n_s = len, O = Q^ (K^ᵀ V')\n"
            "\n"
-           "A value is divided by the length at its own place, not at the output's, as in\n"
+           "A value is divided by the length at its own place, "
+           "not at the output's, as in\n"
            "the released code. Cottention arXiv 2409.18747.",
     .dims = dims,
     .axes = axes,

@@ -8,6 +8,7 @@
 #include <tgmath.h>
 
 #include "ops/linear/recurrence.h"
+#include "ops/linear/recurrence_identities.h"
 
 #define VKZ_COTTENTION_DIMS \
     {"batch", "independent sequences", NULL}, {"heads", "heads", NULL}, \
@@ -38,8 +39,8 @@ static inline real cosine_count(const struct cosine *x, int64_t s)
     return x->causal ? (real)(s + 1) : (real)x->len;
 }
 
-static inline void cosine_normalise(const float *from, int64_t rows, int64_t width, real *to,
-                                    real *norms)
+static inline void cosine_normalise(const float *from, int64_t rows, int64_t width,
+                                    real *to, real *norms)
 {
     for (int64_t i = 0; i < rows; i++) {
         real sum = 0;
@@ -64,14 +65,16 @@ static inline struct cosine cosine_begin(struct vkz_ref *ref, int64_t unit)
         .causal = (int)vkz_ref_dim(ref, "CAUSAL") == 0,
     };
     const int64_t keys = x.len * x.head_dim, values = x.len * x.v_dim;
+    const float *q = vkz_ref_in(ref, "q") + unit * keys;
+    const float *k = vkz_ref_in(ref, "k") + unit * keys;
     x.power = 1 / (1 + exp(-(real)vkz_ref_in(ref, "m")[x.head]));
     x.q = vkz_ref_temp(ref, (size_t)keys * sizeof(real));
     x.k = vkz_ref_temp(ref, (size_t)keys * sizeof(real));
     x.v = vkz_ref_temp(ref, (size_t)values * sizeof(real));
     x.q_norm = vkz_ref_temp(ref, (size_t)x.len * sizeof(real));
     x.k_norm = vkz_ref_temp(ref, (size_t)x.len * sizeof(real));
-    cosine_normalise(vkz_ref_in(ref, "q") + unit * keys, x.len, x.head_dim, x.q, x.q_norm);
-    cosine_normalise(vkz_ref_in(ref, "k") + unit * keys, x.len, x.head_dim, x.k, x.k_norm);
+    cosine_normalise(q, x.len, x.head_dim, x.q, x.q_norm);
+    cosine_normalise(k, x.len, x.head_dim, x.k, x.k_norm);
     for (int64_t i = 0; i < values; i++) {
         const real n = pow(cosine_count(&x, i / x.v_dim), x.power);
         x.v[i] = (real)vkz_ref_in(ref, "v")[unit * values + i] / n;

@@ -37,8 +37,8 @@ struct gradients {
 };
 
 // By pairs: token t sees s.
-static void sequence_backward(struct vkz_ref *ref, int64_t unit, const struct gradients *to,
-                              double *dm, double *dm_scale)
+static void sequence_backward(struct vkz_ref *ref, int64_t unit,
+                              const struct gradients *to, double *dm, double *dm_scale)
 {
     const struct cosine x = cosine_begin(ref, unit);
     const int64_t d = x.head_dim, dv = x.v_dim;
@@ -140,6 +140,7 @@ static bool check_orthogonal(struct vkz_identity_run *run)
 
 static const struct vkz_identity identities[] = {
     {"orthogonal", "q·dq = 0 in every row", NULL, check_orthogonal},
+    RECURRENCE_GRADIENTS,
     {0},
 };
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// delta_rule: a matrix state that corrects what it knows of a key, contract and reference.
+// delta_rule: a matrix state that corrects what it knows of a key, contract and
+// reference.
 #include "ops/linear/delta_tensors.h"
 
 static const struct vkz_dim dims[] = {VKZ_DELTA_DIMS, {0}};
@@ -23,7 +24,7 @@ static bool check_only_decay(struct vkz_identity_run *run)
 {
     struct vkz_data *data =
         vkz_identity_inputs(run, "INIT=on FINAL=on fill.beta=const(0)");
-    const int gate = gate_of(run);
+    const int64_t gate = vkz_identity_dim(run, "GATE");
     const int64_t len = vkz_identity_dim(run, "len"), dv = vkz_identity_dim(run, "v_dim");
     const int64_t d = vkz_identity_dim(run, "head_dim");
     const int64_t count = vkz_identity_count(data, "st");
@@ -106,7 +107,11 @@ static bool check_equal_columns(struct vkz_identity_run *run)
 }
 
 static const struct vkz_identity identities[] = {
-    STATE_IDENTITIES("GATE != GATE.none &&"),
+    RECURRENCE_PREFIX(""),
+    RECURRENCE_SPLIT(""),
+    RECURRENCE_LINEAR,
+    RECURRENCE_RESET(" && GATE != GATE.none"),
+    RECURRENCE_COLUMNS,
     {"only_decay", "with beta = 0 the state only decays", NULL, check_only_decay},
     {"overwrite", "orthonormal keys and beta = 1: a query of a key gives its last value",
      "head_dim > 1", check_overwrite},

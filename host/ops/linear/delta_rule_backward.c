@@ -29,10 +29,7 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     rule_backward(ref, unit, true);
 }
 
-static const struct vkz_identity identities[] = {
-    {"linear", "doubling do and dst doubles every gradient", NULL, check_linear},
-    {0},
-};
+static const struct vkz_identity identities[] = {RECURRENCE_GRADIENTS, {0}};
 
 VKZ_OP(delta_rule_backward) = {
     .name = "delta_rule_backward",

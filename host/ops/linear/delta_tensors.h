@@ -4,7 +4,8 @@
 #ifndef VKZ_OPS_LINEAR_DELTA_TENSORS_H
 #define VKZ_OPS_LINEAR_DELTA_TENSORS_H
 
-#include "ops/linear/state_identities.h"
+#include "ops/linear/recurrence_identities.h"
+#include "ops/linear/state_rule.h"
 
 #define VKZ_DELTA_DIMS \
     {"batch", "independent sequences", NULL}, {"heads", "heads of v", NULL}, \
@@ -34,7 +35,8 @@
 #define VKZ_DELTA_VALID_REASON "heads must be a multiple of kv_heads"
 
 #define VKZ_DELTA_DOC \
-    "S is [head_dim, v_dim] and begins as s0 or 0; g is a log decay, at most 0, of the\n" \
+    "S is [head_dim, v_dim] and begins as s0 or 0; " \
+    "g is a log decay, at most 0, of the\n" \
     "token or of each of its key columns. Head x of v reads q and k of head\n" \
     "floor(x kv_heads / heads). Keys are expected normalised. fill.k=op gives keys of\n" \
     "length sqrt(2), for which beta = 1 is a reflection.\n"

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // gated_linear_attention: a matrix state with a decay for every key column, contract and
 // reference.
-#include "ops/linear/state_identities.h"
+#include "ops/linear/recurrence_identities.h"
+#include "ops/linear/state_rule.h"
 
 static const struct vkz_dim dims[] = {
     {"batch", "independent sequences", NULL},
@@ -32,7 +33,10 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     rule_forward(ref, unit, false);
 }
 
-static const struct vkz_identity identities[] = {STATE_IDENTITIES(""), {0}};
+static const struct vkz_identity identities[] = {
+    RECURRENCE_PREFIX(""), RECURRENCE_SPLIT(""), RECURRENCE_LINEAR,
+    RECURRENCE_RESET(""),  RECURRENCE_COLUMNS,   {0},
+};
 
 VKZ_OP(gated_linear_attention) = {
     .name = "gated_linear_attention",

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
 // gated_linear_attention_backward: gradients of gated_linear_attention, contract and
 // reference.
-#include "ops/linear/state_identities.h"
+#include "ops/linear/recurrence_identities.h"
+#include "ops/linear/state_rule.h"
 
 static const struct vkz_dim dims[] = {
     {"batch", "independent sequences", NULL},
@@ -39,10 +40,7 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     rule_backward(ref, unit, false);
 }
 
-static const struct vkz_identity identities[] = {
-    {"linear", "doubling do and dst doubles every gradient", NULL, check_linear},
-    {0},
-};
+static const struct vkz_identity identities[] = {RECURRENCE_GRADIENTS, {0}};
 
 VKZ_OP(gated_linear_attention_backward) = {
     .name = "gated_linear_attention_backward",

@@ -119,8 +119,15 @@ static void fill(struct vkz_fill *to, const char *tensor)
     linear_attention_fill_g(to);
 }
 
+#define HAS_STATE "NORMALISE != NORMALISE.abs"
+
 static const struct vkz_identity identities[] = {
-    LINEAR_ATTENTION_IDENTITIES,
+    RECURRENCE_PREFIX(""),
+    RECURRENCE_SPLIT(" && " HAS_STATE),
+    {"linear", "doubled v doubles o", HAS_STATE, recurrence_check_linear},
+    {"linear_state", "doubled v doubles the last state", HAS_STATE,
+     recurrence_check_linear_state},
+    RECURRENCE_RESET(" && DECAY == DECAY.token && " HAS_STATE),
     {0},
 };
 
@@ -136,7 +143,8 @@ VKZ_OP(linear_attention) = {
            "v_j / max(1, Σ_j |A_ij|), without a state.\n"
            "DECAY=head: RetNet's g_h = ln(1 - 2^(-5-h)) by default.\n"
            "\n"
-           "Linear transformers arXiv 2006.16236; RetNet 2307.08621; Lightning attention\n"
+           "Linear transformers arXiv 2006.16236; RetNet 2307.08621; "
+           "Lightning attention\n"
            "2401.04658; scalar gates 2312.06635.",
     .dims = dims,
     .scalars = scalars,

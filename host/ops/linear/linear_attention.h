@@ -5,11 +5,10 @@
 #define VKZ_OPS_LINEAR_LINEAR_ATTENTION_H
 
 #include <math.h>
-#include <stdio.h>
-#include <string.h>
 #include <tgmath.h>
 
 #include "ops/linear/recurrence.h"
+#include "ops/linear/recurrence_identities.h"
 
 #define VKZ_LINEAR_ATTENTION_DIMS \
     {"batch", "independent sequences", NULL}, {"heads", "heads", NULL}, \
@@ -122,11 +121,5 @@ static inline void linear_attention_fill_g(struct vkz_fill *to)
                     : (float)(-log1p(exp(vkz_fill_normal(to, (uint64_t)i))) / 16);
     }
 }
-
-#define LINEAR_ATTENTION_IDENTITIES \
-    RECURRENCE_IDENTITY_LINEAR, RECURRENCE_IDENTITY_PREFIX, RECURRENCE_IDENTITY_SPLIT, \
-        {"reset", "a gate of -1000 makes what follows independent of the past", \
-         "DECAY == DECAY.token && len > 1 && NORMALISE != NORMALISE.abs", \
-         recurrence_check_reset}
 
 #endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT
-// linear_attention_backward: gradients of linear attention without a divisor, contract and
-// reference.
+// linear_attention_backward: gradients of linear attention without a divisor, contract
+// and reference.
+#include <string.h>
+
 #include "ops/linear/linear_attention.h"
 
 static const struct vkz_dim dims[] = {VKZ_LINEAR_ATTENTION_DIMS, {0}};
@@ -116,7 +118,7 @@ static real back(const struct sequence *s, int64_t t, const float *d_o,
     return magnitude;
 }
 
-// dg is e^g <dS, S_{t-1}>. Its scale is that of the sum without states that is equal to it,
+// dg is e^g <dS, S_{t-1}>. Its scale is that of an equal sum, which has no states,
 //   dg_t = Σ_{s>=t} (φ(q_s)·dφ(q)_s - φ(k_s)·dφ(k)_s) + <st, dst>,
 // and which a kernel may use.
 static void sequence_backward(struct vkz_ref *ref, int64_t unit, const float *dst,
@@ -132,9 +134,7 @@ static void sequence_backward(struct vkz_ref *ref, int64_t unit, const float *ds
     real *magnitude = vkz_ref_temp(ref, (size_t)s.len * sizeof *magnitude);
     forward(&s, d_o, to, kept, magnitude);
 
-    struct recurrence r = {.rows = s.head_dim, .columns = s.v_dim};
-    r.s = vkz_ref_temp(ref, (size_t)count * sizeof(real));
-    r.size = vkz_ref_temp(ref, (size_t)count * sizeof(real));
+    struct recurrence r = recurrence_zero(ref, s.head_dim, s.v_dim);
     real running = 0;
     for (int64_t i = 0; dst != NULL && i < count; i++) {
         r.s[i] = (real)dst[i];
@@ -144,7 +144,8 @@ static void sequence_backward(struct vkz_ref *ref, int64_t unit, const float *ds
     for (int64_t t = s.len - 1; t >= 0; t--) {
         const int64_t first = t / BLOCK * BLOCK;
         if (t == s.len - 1 || t % BLOCK == BLOCK - 1) {
-            memcpy(s.state.s, kept + first / BLOCK * count, (size_t)count * sizeof *block);
+            memcpy(s.state.s, kept + first / BLOCK * count,
+                   (size_t)count * sizeof *block);
             for (int64_t i = first; i <= t; i++) {
                 memcpy(block + (i - first) * count, s.state.s,
                        (size_t)count * sizeof *block);
@@ -218,30 +219,6 @@ static void fill(struct vkz_fill *to, const char *tensor)
     linear_attention_fill_g(to);
 }
 
-// Gradients are linear in do where the last state has none.
-static bool check_linear(struct vkz_identity_run *run)
-{
-    static const char *const outputs[] = {"dq", "dk", "dv_"};
-    struct vkz_data *one = vkz_identity_inputs(run, NULL);
-    struct vkz_data *two = vkz_identity_inputs(run, NULL);
-    float *d_o = vkz_identity_float(run, two, "do");
-    for (int64_t i = 0; d_o != NULL && i < vkz_identity_count(two, "do"); i++) {
-        d_o[i] *= -2;
-    }
-    for (int o = 0; o < 3; o++) {
-        const int64_t count = vkz_identity_count(one, outputs[o]);
-        double *a = vkz_identity_output(run, one, outputs[o]);
-        for (int64_t i = 0; a != NULL && i < count; i++) {
-            a[i] *= -2;
-        }
-        if (!vkz_identity_equal(run, outputs[o], a,
-                                vkz_identity_output(run, two, outputs[o]), count, 2)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // Outputs are linear in v and, without an initial state, in k: Σ k·dk = Σ v·dv = Σ o·do,
 // with the features' identity map; so is the sum over all tokens of q·dq.
 static bool check_euler(struct vkz_identity_run *run)
@@ -270,9 +247,10 @@ static bool check_euler(struct vkz_identity_run *run)
 }
 
 static const struct vkz_identity identities[] = {
-    {"linear", "the gradients are linear in do", "FINAL == FINAL.off", check_linear},
+    RECURRENCE_GRADIENTS,
     {"euler", "Σ q·dq = Σ k·dk = Σ v·dv",
-     "FINAL == FINAL.off && INIT == INIT.off && FEATURE == FEATURE.identity", check_euler},
+     "FINAL == FINAL.off && INIT == INIT.off && FEATURE == FEATURE.identity",
+     check_euler},
     {0},
 };
 
@@ -282,10 +260,12 @@ VKZ_OP(linear_attention_backward) = {
     .abi = 1,
     .title = "gradients of linear attention with scalar decay",
     .doc = "From the last token, dS = dst: dS += τ φ(q_t) ⊗ do_t;  dφ(k)_t = dS v_t;\n"
-           "dv_t = dSᵀ φ(k_t);  dg_t = e^g_t <dS, S_{t-1}>;  dS *= e^g_t;  ds0 = dS at last;\n"
+           "dv_t = dSᵀ φ(k_t);  dg_t = e^g_t <dS, S_{t-1}>;  dS *= e^g_t;  "
+           "ds0 = dS at last;\n"
            "dφ(q)_t = τ S_t do_t.  With DECAY=head dg is the sum over tokens and batch.\n"
            "\n"
-           "dg_t = Σ_{s>=t} (φ(q_s)·dφ(q)_s - φ(k_s)·dφ(k)_s) + <st, dst> needs no states; the\n"
+           "dg_t = Σ_{s>=t} (φ(q_s)·dφ(q)_s - φ(k_s)·dφ(k)_s) + <st, dst> "
+           "needs no states; the\n"
            "error of dg is measured by the terms of that sum. relu has slope 0 at 0.\n"
            "\n"
            "RetNet arXiv 2307.08621; gated linear attention 2312.06635.",

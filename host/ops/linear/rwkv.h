@@ -6,7 +6,8 @@
 #include <math.h>
 #include <tgmath.h>
 
-#include "ops/linear/sequence.h"
+#include "ops/linear/recurrence.h"
+#include "ops/linear/recurrence_identities.h"
 #include "zoo/op.h"
 
 #define RWKV_DIMS \

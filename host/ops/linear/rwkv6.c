@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // rwkv6: time mixing of RWKV-6, contract and reference.
+#include <string.h>
+
 #include "ops/linear/rwkv.h"
 
 static const struct vkz_dim dims[] = {RWKV_DIMS, {0}};
@@ -18,7 +20,7 @@ static const struct vkz_tensor tensors[] = {
     {0},
 };
 
-// One head of one sequence; `size` follows |terms| as `state` follows the terms.
+// One head of one sequence; the magnitudes follow |terms| as the state follows the terms.
 static void reference(struct vkz_ref *ref, int64_t unit)
 {
     const int64_t len = vkz_ref_dim(ref, "len"), d = vkz_ref_dim(ref, "head_dim");
@@ -28,16 +30,9 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     const float *v = vkz_ref_in(ref, "v") + unit * len * dv;
     const float *w = vkz_ref_in(ref, "w") + unit * len * d;
     const float *u = vkz_ref_in(ref, "u") + unit % vkz_ref_dim(ref, "heads") * d;
-    const float *s0 = vkz_ref_in(ref, "s0");
     const real tau = (real)vkz_ref_value(ref, "tau");
     double *o = vkz_ref_out(ref, "o"), *o_scale = vkz_ref_scale(ref, "o");
-    double *st = vkz_ref_out(ref, "st"), *st_scale = vkz_ref_scale(ref, "st");
-    real *state = vkz_ref_temp(ref, (size_t)(d * dv) * sizeof *state);
-    real *size = vkz_ref_temp(ref, (size_t)(d * dv) * sizeof *size);
-    for (int64_t i = 0; s0 != NULL && i < d * dv; i++) {
-        state[i] = (real)s0[unit * d * dv + i];
-        size[i] = fabs(state[i]);
-    }
+    const struct recurrence state = recurrence_begin(ref, unit, d, dv);
     for (int64_t t = 0; t < len; t++) {
         for (int64_t j = 0; j < dv; j++) {
             real sum = 0, terms = 0;
@@ -45,7 +40,7 @@ static void reference(struct vkz_ref *ref, int64_t unit)
                 const real in = (real)k[t * d + c] * (real)v[t * dv + j];
                 const real bonus = (real)u[c] * in, query = (real)q[t * d + c];
                 const real keep = exp((real)w[t * d + c]);
-                real *s = &state[c * dv + j], *m = &size[c * dv + j];
+                real *s = &state.s[c * dv + j], *m = &state.size[c * dv + j];
                 sum += query * (*s + bonus);
                 terms += fabs(query) * (*m + fabs(bonus));
                 *s = keep * *s + in;
@@ -55,41 +50,19 @@ static void reference(struct vkz_ref *ref, int64_t unit)
             o_scale[t * dv + j] = (double)(fabs(tau) * terms);
         }
     }
-    for (int64_t i = 0; st != NULL && i < d * dv; i++) {
-        st[i] = (double)state[i];
-        st_scale[i] = (double)size[i];
-    }
-}
-
-static const struct sequence_tensor tokens[] = {
-    {"q", "heads"}, {"k", "heads"}, {"v", "heads"}, {"w", "heads"}, {0},
-};
-static const struct sequence_op sequence = {tokens, "o"};
-
-static bool check_prefix(struct vkz_identity_run *run)
-{
-    return sequence_check_prefix(run, &sequence);
-}
-
-static bool check_split(struct vkz_identity_run *run)
-{
-    return sequence_check_split(run, &sequence);
-}
-
-static bool check_linear(struct vkz_identity_run *run)
-{
-    return sequence_check_linear(run, &sequence, "v");
+    recurrence_end(&state, ref);
 }
 
 static bool check_reset(struct vkz_identity_run *run)
 {
-    return sequence_check_reset(run, &sequence, "w", -1000, "v", NULL, 1);
+    return recurrence_reset(run, "w", -1000, NULL, 1);
 }
 
 // o = (o of u = 0) + tau (q · (u ∘ k)) v.
 static bool check_bonus(struct vkz_identity_run *run)
 {
-    const int64_t d = vkz_identity_dim(run, "head_dim"), dv = vkz_identity_dim(run, "v_dim");
+    const int64_t d = vkz_identity_dim(run, "head_dim");
+    const int64_t dv = vkz_identity_dim(run, "v_dim");
     const int64_t len = vkz_identity_dim(run, "len");
     const int64_t heads = vkz_identity_dim(run, "heads");
     const double tau = vkz_identity_value(run, "tau");
@@ -119,11 +92,9 @@ static bool check_bonus(struct vkz_identity_run *run)
 }
 
 static const struct vkz_identity identities[] = {
-    {"prefix", "the first tokens do not see what comes after them", "len > 1",
-     check_prefix},
-    {"split", "running on from the state that was left is running in one go", "len > 1",
-     check_split},
-    {"linear", "doubling v doubles o", NULL, check_linear},
+    RECURRENCE_PREFIX(""),
+    RECURRENCE_SPLIT(""),
+    RECURRENCE_LINEAR,
     {"reset", "a gate of -1000 makes the past count for nothing", "len > 2", check_reset},
     {"bonus", "u adds tau q (u k) v, nothing else", NULL, check_bonus},
     {0},

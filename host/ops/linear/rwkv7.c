@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT
 // rwkv7: time mixing of RWKV-7, contract and reference.
+#include <string.h>
+
 #include "ops/linear/rwkv.h"
 
 static const struct vkz_dim dims[] = {RWKV_DIMS, {0}};
@@ -14,7 +16,7 @@ static const struct vkz_tensor tensors[] = {
     {0},
 };
 
-// One head of one sequence. `size` follows the magnitudes of what is added, k v and b times
+// One head of one sequence. The magnitudes are those of what is added, k v and b times
 // what was read back: |a| |S| followed through time instead would grow without bound.
 static void reference(struct vkz_ref *ref, int64_t unit)
 {
@@ -26,16 +28,9 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     const float *w = vkz_ref_in(ref, "w") + unit * len * d;
     const float *a = vkz_ref_in(ref, "a") + unit * len * d;
     const float *b = vkz_ref_in(ref, "b") + unit * len * d;
-    const float *s0 = vkz_ref_in(ref, "s0");
     double *o = vkz_ref_out(ref, "o"), *o_scale = vkz_ref_scale(ref, "o");
-    double *st = vkz_ref_out(ref, "st"), *st_scale = vkz_ref_scale(ref, "st");
-    real *state = vkz_ref_temp(ref, (size_t)(d * dv) * sizeof *state);
-    real *size = vkz_ref_temp(ref, (size_t)(d * dv) * sizeof *size);
+    const struct recurrence state = recurrence_begin(ref, unit, d, dv);
     real *keep = vkz_ref_temp(ref, (size_t)d * sizeof *keep);
-    for (int64_t i = 0; s0 != NULL && i < d * dv; i++) {
-        state[i] = (real)s0[unit * d * dv + i];
-        size[i] = fabs(state[i]);
-    }
     for (int64_t t = 0; t < len; t++) {
         for (int64_t c = 0; c < d; c++) {
             keep[c] = exp((real)w[t * d + c]);
@@ -43,13 +38,13 @@ static void reference(struct vkz_ref *ref, int64_t unit)
         for (int64_t j = 0; j < dv; j++) {
             real back = 0, sum = 0, terms = 0;
             for (int64_t c = 0; c < d; c++) {
-                back += (real)a[t * d + c] * state[c * dv + j];
+                back += (real)a[t * d + c] * state.s[c * dv + j];
             }
             for (int64_t c = 0; c < d; c++) {
                 const real pair = (real)b[t * d + c] * back;
                 const real in = (real)k[t * d + c] * (real)v[t * dv + j];
                 const real query = (real)q[t * d + c];
-                real *s = &state[c * dv + j], *m = &size[c * dv + j];
+                real *s = &state.s[c * dv + j], *m = &state.size[c * dv + j];
                 *s = keep[c] * *s + (pair + in);
                 *m = keep[c] * *m + fabs(pair) + fabs(in);
                 sum += query * *s;
@@ -59,36 +54,12 @@ static void reference(struct vkz_ref *ref, int64_t unit)
             o_scale[t * dv + j] = (double)terms;
         }
     }
-    for (int64_t i = 0; st != NULL && i < d * dv; i++) {
-        st[i] = (double)state[i];
-        st_scale[i] = (double)size[i];
-    }
-}
-
-static const struct sequence_tensor tokens[] = {
-    {"q", "heads"}, {"k", "heads"}, {"v", "heads"}, {"w", "heads"}, {"a", "heads"},
-    {"b", "heads"}, {0},
-};
-static const struct sequence_op sequence = {tokens, "o"};
-
-static bool check_prefix(struct vkz_identity_run *run)
-{
-    return sequence_check_prefix(run, &sequence);
-}
-
-static bool check_split(struct vkz_identity_run *run)
-{
-    return sequence_check_split(run, &sequence);
-}
-
-static bool check_linear(struct vkz_identity_run *run)
-{
-    return sequence_check_linear(run, &sequence, "v");
+    recurrence_end(&state, ref);
 }
 
 static bool check_reset(struct vkz_identity_run *run)
 {
-    return sequence_check_reset(run, &sequence, "w", -1000, "v", "a", 0);
+    return recurrence_reset(run, "w", -1000, "a", 0);
 }
 
 // Without a the pair is gone, whatever b is; without b too.
@@ -135,11 +106,9 @@ static bool check_overwrite(struct vkz_identity_run *run)
 }
 
 static const struct vkz_identity identities[] = {
-    {"prefix", "the first tokens do not see what comes after them", "len > 1",
-     check_prefix},
-    {"split", "running on from the state that was left is running in one go", "len > 1",
-     check_split},
-    {"linear", "doubling v doubles o", NULL, check_linear},
+    RECURRENCE_PREFIX(""),
+    RECURRENCE_SPLIT(""),
+    RECURRENCE_LINEAR,
     {"reset", "a gate of -1000 makes the past count for nothing", "len > 1", check_reset},
     {"no_pair", "a = 0 and b = 0 both leave gated linear attention", NULL, check_no_pair},
     {"overwrite", "b = -a = k without decay replaces what k reads", NULL,

@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: MIT
 // ssd: the scan of Mamba-2, contract and reference.
-#include "ops/linear/sequence.h"
+#include <stdio.h>
+#include <string.h>
+
+#include "ops/linear/recurrence.h"
+#include "ops/linear/recurrence_identities.h"
 #include "ops/linear/ssd.h"
 
 static const struct vkz_dim dims[] = {SSD_DIMS, {0}};
@@ -15,7 +19,7 @@ static const struct vkz_tensor tensors[] = {
     {0},
 };
 
-// One head of one sequence; `size` follows |terms| as `state` follows the terms.
+// One head of one sequence; the magnitudes follow |terms| as the state follows the terms.
 static void reference(struct vkz_ref *ref, int64_t unit)
 {
     const int64_t heads = vkz_ref_dim(ref, "heads"), groups = vkz_ref_dim(ref, "groups");
@@ -27,18 +31,11 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     const float *b = vkz_ref_in(ref, "b") + group * len * ns;
     const float *c = vkz_ref_in(ref, "c") + group * len * ns;
     const float *z = vkz_ref_in(ref, "z");
-    const float *s0 = vkz_ref_in(ref, "s0");
     const real dtb = (real)vkz_ref_in(ref, "dtb")[h];
     const real a = -exp((real)vkz_ref_in(ref, "alog")[h]);
     const real skip = (real)vkz_ref_in(ref, "d_skip")[h];
     double *y = vkz_ref_out(ref, "y"), *y_scale = vkz_ref_scale(ref, "y");
-    double *st = vkz_ref_out(ref, "st"), *st_scale = vkz_ref_scale(ref, "st");
-    real *state = vkz_ref_temp(ref, (size_t)(ns * width) * sizeof *state);
-    real *size = vkz_ref_temp(ref, (size_t)(ns * width) * sizeof *size);
-    for (int64_t i = 0; s0 != NULL && i < ns * width; i++) {
-        state[i] = (real)s0[unit * ns * width + i];
-        size[i] = fabs(state[i]);
-    }
+    const struct recurrence state = recurrence_begin(ref, unit, ns, width);
     for (int64_t t = 0; t < len; t++) {
         real slope;
         const real step = ssd_step(ref, (real)dt[t] + dtb, &slope);
@@ -49,7 +46,7 @@ static void reference(struct vkz_ref *ref, int64_t unit)
             for (int64_t n = 0; n < ns; n++) {
                 const real in = (real)b[t * ns + n] * (step * xj);
                 const real out = (real)c[t * ns + n];
-                real *s = &state[n * width + j], *m = &size[n * width + j];
+                real *s = &state.s[n * width + j], *m = &state.size[n * width + j];
                 *s = keep * *s + in;
                 *m = keep * *m + fabs(in);
                 sum += out * *s;
@@ -65,37 +62,13 @@ static void reference(struct vkz_ref *ref, int64_t unit)
             y_scale[t * width + j] = (double)terms;
         }
     }
-    for (int64_t i = 0; st != NULL && i < ns * width; i++) {
-        st[i] = (double)state[i];
-        st_scale[i] = (double)size[i];
-    }
-}
-
-static const struct sequence_tensor tokens[] = {
-    {"x", "heads"}, {"dt", "heads"}, {"b", "groups"}, {"c", "groups"}, {"z", "heads"},
-    {0},
-};
-static const struct sequence_op sequence = {tokens, "y"};
-
-static bool check_prefix(struct vkz_identity_run *run)
-{
-    return sequence_check_prefix(run, &sequence);
-}
-
-static bool check_split(struct vkz_identity_run *run)
-{
-    return sequence_check_split(run, &sequence);
-}
-
-static bool check_linear(struct vkz_identity_run *run)
-{
-    return sequence_check_linear(run, &sequence, "x");
+    recurrence_end(&state, ref);
 }
 
 // What is forgotten at a token of infinite step: exp(-1000 A) is 0.
 static bool check_reset(struct vkz_identity_run *run)
 {
-    return sequence_check_reset(run, &sequence, "dt", 1000, "x", NULL, 0);
+    return recurrence_reset(run, "dt", 1000, NULL, 0);
 }
 
 // Without b the state only decays: from 0, what is left is the skip.
@@ -106,7 +79,8 @@ static bool check_zero_b(struct vkz_identity_run *run)
     const float *x = vkz_identity_float(run, data, "x");
     const float *skip = vkz_identity_float(run, data, "d_skip");
     const int64_t heads = vkz_identity_dim(run, "heads");
-    const int64_t block = vkz_identity_dim(run, "len") * vkz_identity_dim(run, "head_dim");
+    const int64_t len = vkz_identity_dim(run, "len");
+    const int64_t block = len * vkz_identity_dim(run, "head_dim");
     const int64_t count = vkz_identity_count(data, "y");
     double *expected = vkz_identity_temp(run, count);
     if (b == NULL || x == NULL || skip == NULL || expected == NULL) {
@@ -146,11 +120,9 @@ static bool check_groups(struct vkz_identity_run *run)
 }
 
 static const struct vkz_identity identities[] = {
-    {"prefix", "the first tokens do not see what comes after them", "len > 1",
-     check_prefix},
-    {"split", "running on from the state that was left is running in one go", "len > 1",
-     check_split},
-    {"linear", "doubling x doubles y", NULL, check_linear},
+    RECURRENCE_PREFIX(""),
+    RECURRENCE_SPLIT(""),
+    RECURRENCE_LINEAR,
     {"reset", "an endless step makes the past count for nothing", "CLAMP == CLAMP.off",
      check_reset},
     {"zero_b", "without b only the skip is left", NULL, check_zero_b},
@@ -168,7 +140,8 @@ VKZ_OP(ssd) = {
            "y_t = C_tᵀ S_t + D x_t,  GATE: y_t ∘ silu(z_t)\n"
            "\n"
            "This is linear attention with k = B, q = C, v = Δx and the log decay ΔA.\n"
-           "Head h uses b and c of group ⌊h groups / heads⌋. B, C and D of the papers are\n"
+           "Head h uses b and c of group ⌊h groups / heads⌋. "
+           "B, C and D of the papers are\n"
            "b, c and d_skip here.\n"
            "\n"
            "Mamba-2, arXiv 2405.21060.",

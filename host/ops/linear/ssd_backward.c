@@ -2,6 +2,7 @@
 // ssd_backward: the gradients of ssd, contract and reference.
 #include <string.h>
 
+#include "ops/linear/recurrence_identities.h"
 #include "ops/linear/ssd.h"
 #include "zoo/identity.h"
 
@@ -54,7 +55,8 @@ static void run_forward(const struct vkz_ref *ref, const struct head *h)
         const real step = ssd_step(ref, (real)h->dt[t] + h->dtb, &slope);
         const real keep = exp(step * h->a);
         const real *before = h->state + t * count, *size = h->state_size + t * count;
-        real *after = h->state + (t + 1) * count, *grown = h->state_size + (t + 1) * count;
+        real *after = h->state + (t + 1) * count;
+        real *grown = h->state_size + (t + 1) * count;
         for (int64_t i = 0; i < count; i++) {
             const real in = (real)h->b[t * h->ns + i / h->width] *
                             (step * (real)h->x[t * h->width + i % h->width]);
@@ -214,38 +216,6 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     }
 }
 
-// The gradients are linear in what comes from the right.
-static bool check_linear(struct vkz_identity_run *run)
-{
-    static const char *const upstream[] = {"dy", "dst"};
-    static const char *const outputs[] = {"dx", "ddt", "ddtb", "dalog", "dd_skip",
-                                          "db", "dc",  "dz",   "ds0"};
-    struct vkz_data *one = vkz_identity_inputs(run, NULL);
-    struct vkz_data *two = vkz_identity_inputs(run, NULL);
-    for (int i = 0; i < 2; i++) {
-        const int64_t count = vkz_identity_count(two, upstream[i]);
-        float *g = count > 0 ? vkz_identity_float(run, two, upstream[i]) : NULL;
-        for (int64_t j = 0; g != NULL && j < count; j++) {
-            g[j] *= 2;
-        }
-    }
-    for (int i = 0; i < 9; i++) {
-        const int64_t count = vkz_identity_count(one, outputs[i]);
-        if (count == 0) {
-            continue;
-        }
-        double *g = vkz_identity_output(run, one, outputs[i]);
-        for (int64_t j = 0; g != NULL && j < count; j++) {
-            g[j] *= 2;
-        }
-        if (!vkz_identity_equal(run, outputs[i], g,
-                                vkz_identity_output(run, two, outputs[i]), count, 2)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 // What comes before the first upstream gradient but the last is 0 after the last one:
 // with dy = 0 from the middle on and no dst, later tokens have no gradient.
 static bool check_causal(struct vkz_identity_run *run)
@@ -268,7 +238,7 @@ static bool check_causal(struct vkz_identity_run *run)
 }
 
 static const struct vkz_identity identities[] = {
-    {"linear", "doubling dy and dst doubles every gradient", NULL, check_linear},
+    RECURRENCE_GRADIENTS,
     {"causal", "tokens after the last gradient have none", "len > 1", check_causal},
     {0},
 };
@@ -279,7 +249,8 @@ VKZ_OP(ssd_backward) = {
     .forward = "ssd",
     .abi = 1,
     .title = "gradients of ssd",
-    .doc = "gy = dy ∘ silu(z), dz = dy ∘ y0 ∘ σ(z)(1 + z(1 - σ(z))), y0 = y before the gate;\n"
+    .doc = "gy = dy ∘ silu(z), dz = dy ∘ y0 ∘ σ(z)(1 + z(1 - σ(z))), "
+           "y0 = y before the gate;\n"
            "without GATE gy = dy. From the last token to the first, dS = dst before it:\n"
            "dS += C ⊗ gy;  dC = S gy;  dB = dS (Δ x);  dv = dSᵀ B;  dD = Σ gy·x\n"
            "dx = D gy + Δ dv;  dg = e^(ΔA) ⟨dS, S_(t-1)⟩;  dΔ = x·dv + A dg\n"

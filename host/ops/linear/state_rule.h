@@ -11,6 +11,7 @@
 #include <string.h>
 #include <tgmath.h>
 
+#include "ops/linear/recurrence.h"
 #include "zoo/op.h"
 
 enum { GATE_NONE, GATE_SCALAR, GATE_VECTOR };
@@ -30,7 +31,7 @@ struct rule {
     bool delta; // what the state already knows of a key is taken away before v is added
     int gate;
     int64_t len, d, dv;
-    const float *q, *k, *v, *beta, *g, *s0;
+    const float *q, *k, *v, *beta, *g;
     real tau;
     real *known; // Sdᵀ k of the last step [dv]
     real *keep;  // e^g of the last step [d]
@@ -55,18 +56,9 @@ static inline struct rule rule_open(struct vkz_ref *ref, int64_t head, bool delt
     if (r.gate != GATE_NONE) {
         r.g = vkz_ref_in(ref, "g") + head * r.len * (r.gate == GATE_VECTOR ? r.d : 1);
     }
-    const float *s0 = vkz_ref_in(ref, "s0");
-    r.s0 = s0 != NULL ? s0 + head * r.d * r.dv : NULL;
     r.known = vkz_ref_temp(ref, (size_t)r.dv * sizeof(real));
     r.keep = vkz_ref_temp(ref, (size_t)r.d * sizeof(real));
     return r;
-}
-
-static inline void rule_begin(const struct rule *r, real *state)
-{
-    for (int64_t i = 0; i < r->d * r->dv; i++) {
-        state[i] = r->s0 != NULL ? (real)r->s0[i] : (real)0;
-    }
 }
 
 // S <- e^g S, and known = Sᵀ k.
@@ -107,9 +99,9 @@ static inline void rule_step(const struct rule *r, int64_t t, real *state)
 }
 
 // The magnitude of the sum behind the state after step t, S = Σ_s e^(G_t - G_s) k_s ⊗ x_s
-// with x_s what token s writes, where `size` is that before the step and `state` the state
-// after it. The magnitude of x_s is that of its own terms: a bound through all the steps
-// would grow without end where the states do not.
+// with x_s what token s writes, where `size` is that before the step and `state` the
+// state after it. The magnitude of x_s is that of its own terms: a bound through all the
+// steps would grow without end where the states do not.
 static inline void rule_size(const struct rule *r, int64_t t, const real *state,
                              real *known, real *size)
 {
@@ -135,40 +127,26 @@ static inline void rule_size(const struct rule *r, int64_t t, const real *state,
 static inline void rule_forward(struct vkz_ref *ref, int64_t unit, bool delta)
 {
     const struct rule r = rule_open(ref, unit, delta);
-    const int64_t count = r.d * r.dv;
-    real *state = vkz_ref_temp(ref, (size_t)count * sizeof(real));
-    real *size = vkz_ref_temp(ref, (size_t)count * sizeof(real));
+    struct recurrence s = recurrence_begin(ref, unit, r.d, r.dv);
     real *known = vkz_ref_temp(ref, (size_t)r.dv * sizeof(real));
     real *o = vkz_ref_temp(ref, (size_t)r.dv * sizeof(real));
     real *scale = vkz_ref_temp(ref, (size_t)r.dv * sizeof(real));
-    rule_begin(&r, state);
-    for (int64_t i = 0; i < count; i++) {
-        size[i] = fabs(state[i]);
-    }
     for (int64_t t = 0; t < r.len; t++) {
-        rule_step(&r, t, state);
-        rule_size(&r, t, state, known, size);
+        rule_step(&r, t, s.s);
+        rule_size(&r, t, s.s, known, s.size);
         for (int64_t j = 0; j < r.dv; j++) {
             o[j] = 0;
             scale[j] = 0;
         }
         for (int64_t c = 0; c < r.d; c++) {
-            const real q = (real)r.q[t * r.d + c];
-            for (int64_t j = 0; j < r.dv; j++) {
-                o[j] += q * state[c * r.dv + j];
-                scale[j] += fabs(q) * size[c * r.dv + j];
-            }
+            recurrence_read_row(&s, c, (real)r.q[t * r.d + c], o, scale);
         }
         for (int64_t j = 0; j < r.dv; j++) {
             vkz_ref_out(ref, "o")[t * r.dv + j] = (double)(r.tau * o[j]);
             vkz_ref_scale(ref, "o")[t * r.dv + j] = (double)(r.tau * scale[j]);
         }
     }
-    double *st = vkz_ref_out(ref, "st");
-    for (int64_t i = 0; i < count && st != NULL; i++) {
-        st[i] = (double)state[i];
-        vkz_ref_scale(ref, "st")[i] = (double)size[i];
-    }
+    recurrence_end(&s, ref);
 }
 
 // ---- Backward ----
@@ -281,7 +259,7 @@ static inline void rule_back_step(struct rule_back *b, int64_t t, const real *be
 }
 
 // The whole head; the states before it are recomputed a segment at a time.
-static inline void rule_back_run(struct vkz_ref *ref, struct rule_back *b)
+static inline void rule_back_run(struct vkz_ref *ref, int64_t head, struct rule_back *b)
 {
     const struct rule *r = &b->r;
     const int64_t count = r->d * r->dv, segments = (r->len + SEGMENT - 1) / SEGMENT;
@@ -291,17 +269,14 @@ static inline void rule_back_run(struct vkz_ref *ref, struct rule_back *b)
     real *state_sizes = vkz_ref_temp(ref, (size_t)((SEGMENT + 1) * count) * sizeof(real));
     real *known = vkz_ref_temp(ref, (size_t)r->dv * sizeof(real));
     const size_t bytes = (size_t)count * sizeof(real);
-    rule_begin(r, states);
-    for (int64_t i = 0; i < count; i++) {
-        state_sizes[i] = fabs(states[i]);
-    }
+    struct recurrence last = recurrence_begin(ref, head, r->d, r->dv);
     for (int64_t t = 0; t < r->len; t++) {
         if (t % SEGMENT == 0) {
-            memcpy(starts + t / SEGMENT * count, states, bytes);
-            memcpy(sizes + t / SEGMENT * count, state_sizes, bytes);
+            memcpy(starts + t / SEGMENT * count, last.s, bytes);
+            memcpy(sizes + t / SEGMENT * count, last.size, bytes);
         }
-        rule_step(r, t, states);
-        rule_size(r, t, states, known, state_sizes);
+        rule_step(r, t, last.s);
+        rule_size(r, t, last.s, known, last.size);
     }
     for (int64_t s = segments - 1; s >= 0; s--) {
         const int64_t first = s * SEGMENT;
@@ -360,7 +335,7 @@ static inline void rule_backward(struct vkz_ref *ref, int64_t unit, bool delta)
             b.ds[i] = dst != NULL ? (real)dst[head * count + i] : (real)0;
             b.ds_size[i] = fabs(b.ds[i]);
         }
-        rule_back_run(ref, &b);
+        rule_back_run(ref, head, &b);
         double *ds0 = vkz_ref_out(ref, "ds0");
         for (int64_t i = 0; i < count && ds0 != NULL; i++) {
             ds0[x * count + i] = (double)b.ds[i];
