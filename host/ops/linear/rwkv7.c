@@ -16,8 +16,9 @@ static const struct vkz_tensor tensors[] = {
     {0},
 };
 
-// One head of one sequence. The magnitudes are those of what is added, k v and b times
-// what was read back: |a| |S| followed through time instead would grow without bound.
+// One head of one sequence. The magnitudes are those of what is added: k v, and b times the
+// terms of what is read back, |a| |S|. Their own magnitudes, followed through time, would
+// grow without bound.
 static void reference(struct vkz_ref *ref, int64_t unit)
 {
     const int64_t len = vkz_ref_dim(ref, "len"), d = vkz_ref_dim(ref, "head_dim");
@@ -36,9 +37,11 @@ static void reference(struct vkz_ref *ref, int64_t unit)
             keep[c] = exp((real)w[t * d + c]);
         }
         for (int64_t j = 0; j < dv; j++) {
-            real back = 0, sum = 0, terms = 0;
+            real back = 0, back_terms = 0, sum = 0, terms = 0;
             for (int64_t c = 0; c < d; c++) {
-                back += (real)a[t * d + c] * state.s[c * dv + j];
+                const real term = (real)a[t * d + c] * state.s[c * dv + j];
+                back += term;
+                back_terms += fabs(term);
             }
             for (int64_t c = 0; c < d; c++) {
                 const real pair = (real)b[t * d + c] * back;
@@ -46,7 +49,7 @@ static void reference(struct vkz_ref *ref, int64_t unit)
                 const real query = (real)q[t * d + c];
                 real *s = &state.s[c * dv + j], *m = &state.size[c * dv + j];
                 *s = keep[c] * *s + (pair + in);
-                *m = keep[c] * *m + fabs(pair) + fabs(in);
+                *m = keep[c] * *m + fabs((real)b[t * d + c]) * back_terms + fabs(in);
                 sum += query * *s;
                 terms += fabs(query) * *m;
             }
