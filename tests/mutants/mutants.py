@@ -49,7 +49,7 @@ SPLIT = ("attention_decode@batch=1,heads=1,kv_heads=1,q_len=1,kv_len=509,head_di
 SELECT = "lib/select.glsl"
 POOLED = "sparse/pooled.glsl"
 TOPK = "topk_select@rows=16,n=257,top=31"
-BLOCKS = ("block_select@batch=1,heads=4,kv_heads=2,len=200,head_dim=16,lc=4,st=2,ls=4,"
+CHOSEN = ("block_select@batch=1,heads=4,kv_heads=2,len=200,head_dim=16,lc=4,st=2,ls=4,"
           "top=5")
 GATHERED = "gathered_attention@batch=1,heads=8,q_len=20,kv_len=50,head_dim=16,top=20"
 NATIVE = ("native_sparse_attention@batch=1,heads=4,kv_heads=2,len=67,head_dim=16,lc=4,"
@@ -260,11 +260,11 @@ MUTANTS = (
     Mutant("one equal too few", "topk_select_filter", "topk_select@rows=8,n=5000,top=100",
            (("sparse/topk_select_filter.comp", "cut.equal = pc.top - above;",
              "cut.equal = pc.top - above - 1u;"),)),
-    Mutant("ties to the higher block", "block_select_shared", BLOCKS + ",fill.kc=dup",
+    Mutant("ties to the higher block", "block_select_shared", CHOSEN + ",fill.kc=dup",
            ((SELECT, "(key == mine && j < i)", "(key == mine && j > i)"),)),
-    Mutant("the block before not forced", "block_select_shared", BLOCKS,
+    Mutant("the block before not forced", "block_select_shared", CHOSEN,
            ((POOLED, "j == own || j + 1u == own;", "j == own;"),)),
-    Mutant("stripe of the block before forgotten", "block_select_lane", BLOCKS,
+    Mutant("stripe of the block before forgotten", "block_select_lane", CHOSEN,
            (("sparse/block_importance.glsl", "const uint begin = max(c, b * stripes);",
              "const uint begin = max(c + 1u, b * stripes);"),)),
     Mutant("block seen one token early", "compressed_attention_lane",
