@@ -61,7 +61,8 @@ float vkz_exp2(const float x, const uint kind)
         p = fma(f, p, 0.693151312);
         p = fma(f, p, 1.0);
     }
-    return x < -126.0 ? 0.0 : p * vkz_scale2_(n);
+    const float y = p * vkz_scale2_(n);
+    return x < -126.0 ? 0.0 : y;
 }
 
 float vkz_exp2_accurate(const float x)
@@ -75,7 +76,8 @@ float vkz_exp2_accurate(const float x)
     p = fma(f, p, 0.5);
     p = fma(f, p, 1.0);
     p = fma(f, p, 1.0);
-    return x < -126.0 ? 0.0 : p * vkz_scale2_(n);
+    const float y = p * vkz_scale2_(n);
+    return x < -126.0 ? 0.0 : y;
 }
 
 // 2^(n + f) with |f| <= 1/2: near 0 the error is that of f alone.
@@ -88,7 +90,8 @@ float vkz_exp2_decay(const float x)
     p = fma(f, p, 0.240223363);
     p = fma(f, p, 0.693147182);
     p = fma(f, p, 1.0);
-    return x < -126.0 ? 0.0 : p * vkz_scale2_(n);
+    const float y = p * vkz_scale2_(n);
+    return x < -126.0 ? 0.0 : y;
 }
 
 float vkz_log2(const float x)
@@ -143,7 +146,8 @@ float vkz_exp_accurate(const float x)
     p = fma(r, p, 0.5);
     p = fma(r, p, 1.0);
     p = fma(r, p, 1.0);
-    return n < -126.0 ? 0.0 : p * vkz_scale2_(n);
+    const float y = p * vkz_scale2_(n);
+    return n < -126.0 ? 0.0 : y;
 }
 
 float vkz_softplus_accurate(const float x)

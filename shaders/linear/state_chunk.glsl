@@ -39,7 +39,7 @@ layout(set = 0, STATE_BIND(4), std430) restrict writeonly buffer St { float st[]
 #endif
 #if STATE_DELTA
 layout(set = 0, CHUNK_BIND(6), std430) restrict CHUNK_IO buffer W { float w[]; };
-layout(set = 0, CHUNK_BIND(6), std430) restrict CHUNK_IO buffer W4 { vec4 w4[]; };
+layout(set = 0, CHUNK_BIND(6), std430) restrict CHUNK_IO buffer BufferW4 { vec4 w4[]; };
 #endif
 layout(set = 0, CHUNK_BIND(0), std430) restrict CHUNK_IO buffer Kd { float kd[]; };
 layout(set = 0, CHUNK_BIND(0), std430) restrict CHUNK_IO buffer Kd4 { vec4 kd4[]; };
@@ -330,7 +330,7 @@ void main()
             const float b = row < count ? io_beta(first + min(row, count - 1u)) : 0.0;
             vec4 x;
             [[unroll]] for (uint j = 0; j < 4u; j++) {
-                x[j] = row > 4u * across + j ? kk[4u * i + j] * b : 0.0;
+                x[j] = kk[4u * i + j] * b; // used below the diagonal only
             }
             lower[row * BLOCKS + across] = x;
         }
