@@ -169,22 +169,12 @@ static void print_text(const struct printer *p)
 
 // ---- Markdown ----
 
-// A cell: what would end it or be taken for markup is escaped.
-static void md_cell(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        if (strchr("|<>&`*_\\[]", *text))
-            fputc('\\', out);
-        fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
-    }
-}
-
 static void md_mean(const struct printer *p, const struct vkz_mean *mean,
                     const char *name)
 {
     char text[64];
     fprintf(p->out, "| ");
-    md_cell(p->out, name);
+    vkz_print_md(p->out, name);
     fprintf(p->out, " | %s | %d", ratio_text(mean->ratio, text), mean->cases);
     for (int v = 0; v < VKZ_VERDICTS; v++)
         fprintf(p->out, " | %d", mean->verdicts[v]);
@@ -198,7 +188,7 @@ static void print_md(const struct printer *p)
     for (int side = 0; side < 2; side++) {
         describe_file(side ? c->b : c->a, line);
         fprintf(p->out, "* %c: ", side ? 'B' : 'A');
-        md_cell(p->out, line);
+        vkz_print_md(p->out, line);
         fputc('\n', p->out);
     }
     fprintf(p->out, "\nTime of B over time of A, 95 %% intervals; above 1 B is slower.\n\n"
@@ -225,27 +215,16 @@ static void print_md(const struct printer *p)
             continue;
         fprintf(p->out, "| %s | %s | ", vkz_verdict_name(pair->verdict),
                 ratio_text(pair->ratio, text));
-        md_cell(p->out, variant_of(pair));
+        vkz_print_md(p->out, variant_of(pair));
         fprintf(p->out, " | ");
-        md_cell(p->out, vkz_json_text(pair->a, "case"));
+        vkz_print_md(p->out, vkz_json_text(pair->a, "case"));
         fprintf(p->out, " | ");
-        md_cell(p->out, remark(pair, text));
+        vkz_print_md(p->out, remark(pair, text));
         fprintf(p->out, " |\n");
     }
 }
 
 // ---- CSV ----
-
-static void csv_cell(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    fputc('"', out);
-}
 
 static void csv_number(FILE *out, double value)
 {
@@ -259,23 +238,23 @@ static void csv_row(const struct printer *p, const char *verdict, yyjson_val *a,
                     yyjson_val *b, struct vkz_ratio ratio, const char *text)
 {
     yyjson_val *any = a ? a : b;
-    csv_cell(p->out, verdict);
+    vkz_print_csv(p->out, verdict);
     static const char *const keys[] = {"op", "case", "variant"};
     for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
         fputc(',', p->out);
-        csv_cell(p->out, vkz_json_text(any, keys[i]));
+        vkz_print_csv(p->out, vkz_json_text(any, keys[i]));
     }
     fputc(',', p->out);
-    csv_cell(p->out, vkz_json_text(a, "kernel"));
+    vkz_print_csv(p->out, vkz_json_text(a, "kernel"));
     fputc(',', p->out);
-    csv_cell(p->out, vkz_json_text(b, "kernel"));
+    vkz_print_csv(p->out, vkz_json_text(b, "kernel"));
     csv_number(p->out, median_ns(a));
     csv_number(p->out, median_ns(b));
     csv_number(p->out, ratio.value);
     csv_number(p->out, ratio.low);
     csv_number(p->out, ratio.high);
     fputc(',', p->out);
-    csv_cell(p->out, text);
+    vkz_print_csv(p->out, text);
     fputc('\n', p->out);
 }
 

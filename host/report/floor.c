@@ -20,8 +20,8 @@ static void rate_raise(struct rate *rate, double per_second, const char *name)
     }
 }
 
-// The best checked rate of an op, among those of a matrix type if one is asked for.
-static double best_rate(yyjson_val *ceilings, const char *op, const char *coopmat)
+double vkz_ceiling_rate(yyjson_val *ceilings, const char *op, const char *variant,
+                        const char *coopmat)
 {
     double best = 0;
     size_t i, count;
@@ -30,6 +30,7 @@ static double best_rate(yyjson_val *ceilings, const char *op, const char *coopma
         const double rate = vkz_json_number(entry, "rate");
         if (vkz_json_is(entry, "op", op) && isfinite(rate) && rate > best &&
             !yyjson_is_false(yyjson_obj_get(entry, "checked")) &&
+            (!variant || vkz_json_is(entry, "variant", variant)) &&
             (!coopmat || vkz_json_is(entry, "coopmat", coopmat)))
             best = rate;
     }
@@ -71,8 +72,8 @@ static struct rate bandwidth(yyjson_val *ceilings, double bytes, bool cold)
     if (cold || best.per_second == 0)
         best = last;
     if (best.per_second == 0) { // no curve: the rates of the search
-        rate_raise(&best, best_rate(ceilings, "copy", NULL), "copy");
-        rate_raise(&best, best_rate(ceilings, "read", NULL), "read");
+        rate_raise(&best, vkz_ceiling_rate(ceilings, "copy", NULL, NULL), "copy");
+        rate_raise(&best, vkz_ceiling_rate(ceilings, "read", NULL, NULL), "read");
     }
     return best;
 }
@@ -91,7 +92,7 @@ static struct rate compute_rate(yyjson_val *ceilings, yyjson_val *work)
     struct rate rate = {0};
     if (coopmat[0]) {
         snprintf(wanted, sizeof wanted, "coopmat %s", coopmat);
-        rate_raise(&rate, best_rate(ceilings, "coopmat_mac", coopmat), wanted);
+        rate_raise(&rate, vkz_ceiling_rate(ceilings, "coopmat_mac", NULL, coopmat), wanted);
     } else {
         const char *unit = vkz_json_text(work, "unit");
         // Half accumulation doubles the rate of ordinary multiply-adds, of nothing else.
@@ -104,12 +105,12 @@ static struct rate compute_rate(yyjson_val *ceilings, yyjson_val *work)
                 snprintf(wanted, sizeof wanted, "%s", units[u].name);
             }
         }
-        rate_raise(&rate, best_rate(ceilings, op, NULL), wanted);
+        rate_raise(&rate, vkz_ceiling_rate(ceilings, op, NULL, NULL), wanted);
     }
     if (rate.per_second == 0 && strcmp(wanted, "fma f32") != 0) {
         char name[64];
         snprintf(name, sizeof name, "fma f32 instead of %.40s", wanted);
-        rate_raise(&rate, best_rate(ceilings, "fma", NULL), name);
+        rate_raise(&rate, vkz_ceiling_rate(ceilings, "fma", NULL, NULL), name);
     }
     return rate;
 }

@@ -23,6 +23,11 @@ struct vkz_floor {
 // footprint.
 struct vkz_floor vkz_floor_find(yyjson_val *ceilings, yyjson_val *work, bool cold);
 
+// The best checked rate of an op among a header's `ceilings`, of one variant or matrix type
+// if one is asked for (NULL: any); 0 when there is none.
+double vkz_ceiling_rate(yyjson_val *ceilings, const char *op, const char *variant,
+                        const char *coopmat);
+
 // True when `ceiling` of a floor names a substitute: times below such a floor are
 // possible.
 bool vkz_floor_is_substitute(const char *ceiling);

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "report/compare.h"
+#include "report/floor.h"
 #include "report/json.h"
 #include "report/judge.h"
 #include "report/report.h"
@@ -98,17 +99,8 @@ static void number_cell(const struct page *p, double sort, const char *shown)
 static const char *ceiling_text(yyjson_val *ceilings, const char *op, const char *variant,
                                 char kind, char out[VKZ_NUMBER_MAX])
 {
-    yyjson_val *rate;
-    size_t i, count;
-    double best = (double)NAN;
-    yyjson_arr_foreach(vkz_json_array(ceilings, "rates"), i, count, rate) {
-        const double value = vkz_json_number(rate, "rate");
-        if (vkz_json_is(rate, "op", op) &&
-            (!variant || vkz_json_is(rate, "variant", variant)) &&
-            !(value <= best))
-            best = value;
-    }
-    return isfinite(best) ? vkz_rate_text(best, kind, out) : "–";
+    const double best = vkz_ceiling_rate(ceilings, op, variant, NULL);
+    return best > 0 ? vkz_rate_text(best, kind, out) : "–";
 }
 
 static void runs_section(const struct page *p)

@@ -208,20 +208,6 @@ static void add_lengths(yyjson_mut_doc *doc, yyjson_mut_val *root,
 
 // ---- Roofs ----
 
-static double best_rate(yyjson_val *ceilings, const char *op, const char *variant)
-{
-    yyjson_val *rate;
-    size_t i, count;
-    double best = (double)NAN;
-    yyjson_arr_foreach(vkz_json_array(ceilings, "rates"), i, count, rate) {
-        const double value = vkz_json_number(rate, "rate");
-        if (vkz_json_is(rate, "op", op) &&
-            (!variant || vkz_json_is(rate, "variant", variant)) && !(value <= best))
-            best = value;
-    }
-    return best;
-}
-
 static void add_roof(yyjson_mut_doc *doc, yyjson_mut_val *array, const char *run,
                      const char *name, double bandwidth, double peak)
 {
@@ -244,12 +230,12 @@ static void add_roofs(yyjson_mut_doc *doc, yyjson_mut_val *root,
     yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, root, "roofs");
     for (int run = 0; run < d->run_count; run++) {
         yyjson_val *ceilings = vkz_json_object(d->runs[run].file->header, "ceilings");
-        const double bandwidth = fmax(best_rate(ceilings, "copy", NULL),
-                                      best_rate(ceilings, "read", NULL));
+        const double bandwidth = fmax(vkz_ceiling_rate(ceilings, "copy", NULL, NULL),
+                                      vkz_ceiling_rate(ceilings, "read", NULL, NULL));
         add_roof(doc, array, d->runs[run].label, "multiply-add f32", bandwidth,
-                 best_rate(ceilings, "fma", "f32"));
+                 vkz_ceiling_rate(ceilings, "fma", "f32", NULL));
         add_roof(doc, array, d->runs[run].label, "cooperative matrix", bandwidth,
-                 best_rate(ceilings, "coopmat_mac", "f16"));
+                 vkz_ceiling_rate(ceilings, "coopmat_mac", "f16", NULL));
     }
 }
 
@@ -371,22 +357,13 @@ enum vkz_status vkz_report_vega(const struct vkz_dataset *d, const char *chart, 
 
 // ---- Markdown and CSV ----
 
-static void md_cell(FILE *out, const char *text)
-{
-    for (; *text; text++) {
-        if (strchr("|<>&`*_\\[]", *text))
-            fputc('\\', out);
-        fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
-    }
-}
-
 void vkz_report_md(const struct vkz_dataset *d, FILE *out)
 {
     const char *family;
     fprintf(out, "| run | errors | warnings | all");
     for (int f = 0; (family = vkz_dataset_family(d, f)); f++) {
         fprintf(out, " | ");
-        md_cell(out, family);
+        vkz_print_md(out, family);
     }
     fprintf(out, " |\n|---|---|---|---");
     for (int f = 0; vkz_dataset_family(d, f); f++)
@@ -394,7 +371,7 @@ void vkz_report_md(const struct vkz_dataset *d, FILE *out)
     fprintf(out, "|\n");
     for (int r = 0; r < d->run_count; r++) {
         fprintf(out, "| ");
-        md_cell(out, d->runs[r].label);
+        vkz_print_md(out, d->runs[r].label);
         fprintf(out, " | %d | %d | %.3f", d->runs[r].errors, d->runs[r].warnings,
                 1 / vkz_dataset_ratio(d, r, 0, NULL, NULL));
         for (int f = 0; (family = vkz_dataset_family(d, f)); f++) {
@@ -410,7 +387,7 @@ void vkz_report_md(const struct vkz_dataset *d, FILE *out)
                  "| op | case | variant");
     for (int r = 0; r < d->run_count; r++) {
         fprintf(out, " | ");
-        md_cell(out, d->runs[r].label);
+        vkz_print_md(out, d->runs[r].label);
     }
     fprintf(out, " |\n|---|---|---");
     for (int r = 0; r < d->run_count; r++)
@@ -418,11 +395,11 @@ void vkz_report_md(const struct vkz_dataset *d, FILE *out)
     fprintf(out, "|\n");
     for (size_t i = 0; i < d->row_count; i++) {
         fprintf(out, "| ");
-        md_cell(out, d->rows[i].op);
+        vkz_print_md(out, d->rows[i].op);
         fprintf(out, " | ");
-        md_cell(out, settings_of(&d->rows[i]));
+        vkz_print_md(out, settings_of(&d->rows[i]));
         fprintf(out, " | ");
-        md_cell(out, d->rows[i].variant);
+        vkz_print_md(out, d->rows[i].variant);
         for (int r = 0; r < d->run_count; r++) {
             const struct vkz_point *p = &d->rows[i].points[r];
             char number[VKZ_NUMBER_MAX];
@@ -434,17 +411,6 @@ void vkz_report_md(const struct vkz_dataset *d, FILE *out)
         }
         fprintf(out, " |\n");
     }
-}
-
-static void csv_cell(FILE *out, const char *text)
-{
-    fputc('"', out);
-    for (; *text; text++) {
-        if (*text == '"')
-            fputc('"', out);
-        fputc(*text, out);
-    }
-    fputs("\",", out);
 }
 
 void vkz_report_csv(const struct vkz_dataset *d, FILE *out)
@@ -462,8 +428,10 @@ void vkz_report_csv(const struct vkz_dataset *d, FILE *out)
                                          p->tuning,        p->status};
             const double numbers[] = {p->ns,   p->low,        p->high,    p->cold_ns,
                                       p->rate, p->efficiency, p->accuracy};
-            for (size_t t = 0; t < sizeof texts / sizeof *texts; t++)
-                csv_cell(out, texts[t]);
+            for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
+                vkz_print_csv(out, texts[t]);
+                fputc(',', out);
+            }
             for (size_t n = 0; n < sizeof numbers / sizeof *numbers; n++) {
                 if (isfinite(numbers[n]))
                     fprintf(out, "%s%.9g", n ? "," : "", numbers[n]);

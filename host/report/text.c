@@ -225,3 +225,23 @@ const char *vkz_rate_text(double per_second, char kind, char out[VKZ_NUMBER_MAX]
              vkz_number_text(per_second / unit.scale, 3, number), unit.name);
     return out;
 }
+
+void vkz_print_md(FILE *out, const char *text)
+{
+    for (; *text; text++) {
+        if (strchr("|<>&`*_\\[]", *text))
+            fputc('\\', out);
+        fputc((unsigned char)*text < ' ' ? ' ' : *text, out);
+    }
+}
+
+void vkz_print_csv(FILE *out, const char *text)
+{
+    fputc('"', out);
+    for (; *text; text++) {
+        if (*text == '"')
+            fputc('"', out);
+        fputc(*text, out);
+    }
+    fputc('"', out);
+}

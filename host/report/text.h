@@ -31,6 +31,10 @@ void vkz_print_cell(FILE *out, const struct vkz_style *style, const char *text, 
                     bool right);
 // Prints a text in at most `width` columns, unpadded. Returns the columns printed.
 int vkz_print_text(FILE *out, const struct vkz_style *style, const char *text, int width);
+// A cell of a Markdown table: what would end it or be taken for markup is escaped.
+void vkz_print_md(FILE *out, const char *text);
+// A quoted field of a CSV line.
+void vkz_print_csv(FILE *out, const char *text);
 // Prints words over several lines of style->width, each after `indent` spaces.
 void vkz_print_words(FILE *out, const struct vkz_style *style, const char *text,
                      int indent);

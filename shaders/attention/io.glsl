@@ -16,7 +16,7 @@
 #ifndef VKZ_ATTENTION_IO_GLSL
 #define VKZ_ATTENTION_IO_GLSL
 
-#include "lib/num.glsl"
+#include "lib/words.glsl"
 
 const uint WEIGHT = ATTENTION_WEIGHT;
 
@@ -106,36 +106,14 @@ layout(push_constant, std430) uniform Push {
 
 // --- buffers --------------------------------------------------------------------------
 
-// Four elements in one load: 16-bit types as two words, which costs a driver that checks
-// bounds two checks instead of four.
-#if defined(T_F32)
-#define IO2 vec2
-#define IO4 vec4
-vec2 io_widen2(const vec2 x) { return x; }
-vec4 io_widen4(const vec4 x) { return x; }
-#elif defined(T_F16)
-#define IO2 uint
-#define IO4 uvec2
-vec2 io_widen2(const uint x) { return unpackHalf2x16(x); }
-vec4 io_widen4(const uvec2 x) { return vec4(unpackHalf2x16(x.x), unpackHalf2x16(x.y)); }
-#else
-#define IO2 uint
-#define IO4 uvec2
-vec2 io_widen2(const uint x) { return uintBitsToFloat(uvec2(x << 16, x & 0xffff0000u)); }
-vec4 io_widen4(const uvec2 x)
-{
-    return vec4(io_widen2(x.x), io_widen2(x.y));
-}
-#endif
-
 layout(set = 0, binding = 0, std430) restrict readonly buffer Q { T q[]; };
-layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { IO4 q4[]; };
+layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { W4 q4[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer K { T k[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K2 { IO2 k2[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { IO4 k4[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K2 { W2 k2[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { W4 k4[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer V { T v[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V2 { IO2 v2[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { IO4 v4[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V2 { W2 v2[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { W4 v4[]; };
 #ifdef IO_BIAS
 layout(set = 0, binding = 3, std430) restrict readonly buffer Bias { T bias[]; };
 #endif
@@ -246,7 +224,7 @@ score_map io_score_map()
 // constants after unrolling, so the tests of the VEC = 1 form fold away.
 #define IO_LOAD4(name, name4, row, width, c)                                            \
     if (VEC == 4) {                                                                     \
-        return io_widen4(name4[(row) * ((width) / 4u) + (c)]);                          \
+        return vkz_load_w4(name4[(row) * ((width) / 4u) + (c)]);                          \
     }                                                                                   \
     const uint at = (row) * (width) + 4u * (c);                                         \
     vec4 x = vec4(vkz_load(name[at]), 0.0, 0.0, 0.0);                                   \
@@ -280,7 +258,7 @@ vec4 io_v(const uint key, const uint c)
 #define IO_LOAD2(name, name2, row, width, c)                                            \
     if (VEC == 4) {                                                                     \
         const uint at = (row) * ((width) / 2u) + min((c), (width) / 2u - 1u);           \
-        return io_widen2(name2[at]);                                                    \
+        return vkz_load_w2(name2[at]);                                                    \
     }                                                                                   \
     const uint e = 2u * (c);                                                            \
     const uint at = (row) * (width);                                                    \

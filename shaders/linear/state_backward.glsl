@@ -41,7 +41,7 @@ layout(constant_id = 6) const uint SPAN = 8;
 #define BACK_BIND(n) binding = BACK_SCRATCH + n
 
 layout(set = 0, STATE_BIND(3), std430) restrict readonly buffer Go { T do_[]; };
-layout(set = 0, STATE_BIND(3), std430) restrict readonly buffer Go4 { IO4 do4[]; };
+layout(set = 0, STATE_BIND(3), std430) restrict readonly buffer Go4 { W4 do4[]; };
 layout(set = 0, STATE_BIND(4), std430) restrict readonly buffer Dst { float dst[]; };
 
 #if defined(PASS_KNOWN)
@@ -124,7 +124,7 @@ const bool WALK_ALL = true;
 
 vec4 io_go(const uint token, const uint c)
 {
-    IO_LOAD4(do_, do4, io_widen4, vkz_load, io_v_row + token, V_DIM, c);
+    IO_LOAD4(do_, do4, vkz_load_w4, vkz_load, io_v_row + token, V_DIM, c);
 }
 
 #if STATE_DELTA && !defined(BACK_COLUMNS)

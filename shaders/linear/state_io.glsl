@@ -6,7 +6,7 @@
 #ifndef VKZ_LINEAR_STATE_IO_GLSL
 #define VKZ_LINEAR_STATE_IO_GLSL
 
-#include "lib/num.glsl"
+#include "lib/words.glsl"
 #include "lib/exp.glsl"
 
 const bool DELTA = STATE_DELTA != 0;
@@ -34,30 +34,12 @@ layout(push_constant, std430) uniform Push {
     float tau;
 } pc;
 
-// Four elements in one load: 16-bit types as two words, which costs a driver that checks
-// bounds two checks instead of four.
-#if defined(T_F32)
-#define IO4 vec4
-vec4 io_widen4(const vec4 x) { return x; }
-#define io_narrow4(x) (x)
-#elif defined(T_F16)
-#define IO4 uvec2
-vec4 io_widen4(const uvec2 x) { return vec4(unpackHalf2x16(x.x), unpackHalf2x16(x.y)); }
-#else
-#define IO4 uvec2
-vec4 io_widen4(const uvec2 x)
-{
-    return uintBitsToFloat(uvec4(x.x << 16, x.x & 0xffff0000u, x.y << 16,
-                                 x.y & 0xffff0000u));
-}
-#endif
-
 layout(set = 0, binding = 0, std430) restrict readonly buffer Q { T q[]; };
-layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { IO4 q4[]; };
+layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { W4 q4[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer K { T k[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { IO4 k4[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { W4 k4[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer V { T v[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { IO4 v4[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { W4 v4[]; };
 #if STATE_DELTA
 #define STATE_BINDING 3
 layout(set = 0, binding = 3, std430) restrict readonly buffer Beta { float beta[]; };
@@ -104,17 +86,17 @@ void io_begin(const uint head, const uint batch)
 
 vec4 io_q(const uint token, const uint c)
 {
-    IO_LOAD4(q, q4, io_widen4, vkz_load, io_k_row + token, HEAD_DIM, c);
+    IO_LOAD4(q, q4, vkz_load_w4, vkz_load, io_k_row + token, HEAD_DIM, c);
 }
 
 vec4 io_k(const uint token, const uint c)
 {
-    IO_LOAD4(k, k4, io_widen4, vkz_load, io_k_row + token, HEAD_DIM, c);
+    IO_LOAD4(k, k4, vkz_load_w4, vkz_load, io_k_row + token, HEAD_DIM, c);
 }
 
 vec4 io_v(const uint token, const uint c)
 {
-    IO_LOAD4(v, v4, io_widen4, vkz_load, io_v_row + token, V_DIM, c);
+    IO_LOAD4(v, v4, vkz_load_w4, vkz_load, io_v_row + token, V_DIM, c);
 }
 
 float io_v1(const uint token, const uint column)

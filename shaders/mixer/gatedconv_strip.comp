@@ -66,7 +66,7 @@ const bool FLAT = KSIZE <= 7u;
 layout(set = 0, binding = 0, std430) restrict readonly buffer X { T x[]; };
 layout(set = 0, binding = 0, std430) restrict readonly buffer X4 { T4 x4[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer W { float w[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer W4 { vec4 w4[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer BufferW4 { vec4 w4[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer B { float b[]; };
 layout(set = 0, binding = 3, std430) restrict writeonly buffer Y { T y[]; };
 layout(set = 0, binding = 3, std430) restrict writeonly buffer Y4 { T4 y4[]; };

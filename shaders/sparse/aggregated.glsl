@@ -24,9 +24,9 @@ const uint QUADS = (HEAD_DIM + 3u) / 4u;
 const uint AREA = WIN * WIN;
 
 layout(set = 0, binding = 0, std430) restrict readonly buffer Q { T q[]; };
-layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { WIDE4 q4[]; };
+layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { W4 q4[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer K { T k[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { WIDE4 k4[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { W4 k4[]; };
 
 layout(push_constant, std430) uniform Push {
     uint heads, hh, ww, np;
@@ -48,7 +48,7 @@ vec4 load_k(const uint row, const uint c)
 #ifdef PASS_PREPARE
 
 layout(set = 0, binding = 3, std430) restrict readonly buffer Kp { T kp[]; };
-layout(set = 0, binding = 3, std430) restrict readonly buffer Kp4 { WIDE4 kp4[]; };
+layout(set = 0, binding = 3, std430) restrict readonly buffer Kp4 { W4 kp4[]; };
 layout(set = 0, binding = 12, std430) restrict writeonly buffer Qnorm { float qnorm[]; };
 layout(set = 0, binding = 13, std430) restrict writeonly buffer Knorm { float knorm[]; };
 layout(set = 0, binding = 14, std430) restrict writeonly buffer Kpn { vec4 kpn[]; };
@@ -95,10 +95,10 @@ void main()
 #else // PASS_MAIN
 
 layout(set = 0, binding = 2, std430) restrict readonly buffer V { T v[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { WIDE4 v4[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { W4 v4[]; };
 layout(set = 0, binding = 4, std430) restrict readonly buffer Vp { T vp[]; };
-layout(set = 0, binding = 4, std430) restrict readonly buffer Vp2 { WIDE2 vp2[]; };
-layout(set = 0, binding = 4, std430) restrict readonly buffer Vp4 { WIDE4 vp4[]; };
+layout(set = 0, binding = 4, std430) restrict readonly buffer Vp2 { W2 vp2[]; };
+layout(set = 0, binding = 4, std430) restrict readonly buffer Vp4 { W4 vp4[]; };
 layout(set = 0, binding = 5, std430) restrict readonly buffer Qe { float qe[]; };
 layout(set = 0, binding = 6, std430) restrict readonly buffer Temp { float temp[]; };
 layout(set = 0, binding = 7, std430) restrict readonly buffer Bl { float bl[]; };

@@ -33,17 +33,17 @@ const uint QUADS = (HEAD_DIM + 3u) / 4u;
 const uint V_QUADS = (V_DIM + 3u) / 4u;
 
 layout(set = 0, binding = 0, std430) restrict readonly buffer Q { T q[]; };
-layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { WIDE4 q4[]; };
+layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { W4 q4[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer K { T k[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K2 { WIDE2 k2[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { WIDE4 k4[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K2 { W2 k2[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { W4 k4[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer V { T v[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V2 { WIDE2 v2[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { WIDE4 v4[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V2 { W2 v2[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { W4 v4[]; };
 layout(set = 0, binding = 3, std430) restrict readonly buffer Rh { T rh[]; };
-layout(set = 0, binding = 3, std430) restrict readonly buffer Rh4 { WIDE4 rh4[]; };
+layout(set = 0, binding = 3, std430) restrict readonly buffer Rh4 { W4 rh4[]; };
 layout(set = 0, binding = 4, std430) restrict readonly buffer Rw { T rw[]; };
-layout(set = 0, binding = 4, std430) restrict readonly buffer Rw4 { WIDE4 rw4[]; };
+layout(set = 0, binding = 4, std430) restrict readonly buffer Rw4 { W4 rw4[]; };
 layout(set = 0, binding = 5, std430) restrict writeonly buffer O { T o[]; };
 layout(set = 0, binding = 5, std430) restrict writeonly buffer O4 { T4 o4[]; };
 

@@ -39,13 +39,13 @@ const uint V_QUADS = (V_DIM + 3u) / 4u;
 const uint NONE = 0xffffffffu;
 
 layout(set = 0, binding = 0, std430) restrict readonly buffer Q { T q[]; };
-layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { WIDE4 q4[]; };
+layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { W4 q4[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer K { T k[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K2 { WIDE2 k2[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { WIDE4 k4[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K2 { W2 k2[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { W4 k4[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer V { T v[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V2 { WIDE2 v2[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { WIDE4 v4[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V2 { W2 v2[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { W4 v4[]; };
 
 layout(push_constant, std430) uniform Push {
     uint len, bs;

@@ -60,11 +60,11 @@ layout(constant_id = 33) const uint V_DIM = 64;
 const uint MASK = 2; // a window at the range's first key
 
 layout(set = 0, binding = 0, std430) restrict readonly buffer Q { T q[]; };
-layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { WIDE4 q4[]; };
+layout(set = 0, binding = 0, std430) restrict readonly buffer Q4 { W4 q4[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer K { T k[]; };
-layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { WIDE4 k4[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer K4 { W4 k4[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer V { T v[]; };
-layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { WIDE4 v4[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer V4 { W4 v4[]; };
 layout(set = 0, binding = 3, std430) restrict readonly buffer Lo { int lo[]; };
 layout(set = 0, binding = 4, std430) restrict readonly buffer Hi { int hi[]; };
 layout(set = 0, binding = 5, std430) restrict writeonly buffer O { T o[]; };

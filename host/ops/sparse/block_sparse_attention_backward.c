@@ -3,7 +3,6 @@
 // and reference.
 #include "ops/sparse/list.h"
 
-#include "ops/attention/identities.h"
 
 static const struct vkz_dim dims[] = {VKZ_ATTENTION_DIMS, VKZ_LIST_DIMS, {0}};
 
@@ -109,27 +108,8 @@ static void reference(struct vkz_ref *ref, int64_t unit)
     sparse_backward(ref, unit, vkz_ref_dim(ref, "q_len"), list_begin, list_keys);
 }
 
-// Gradients are linear in do.
-static bool check_scale_gradient(struct vkz_identity_run *run)
-{
-    static const char *const outputs[] = {"dq", "dk", "dv_"};
-    struct vkz_data *one = vkz_identity_inputs(run, NULL);
-    struct vkz_data *two = vkz_identity_inputs(run, NULL);
-    scale_floats(vkz_identity_float(run, two, "do"), vkz_identity_count(two, "do"), 2);
-    for (int i = 0; i < 3; i++) {
-        const int64_t count = vkz_identity_count(one, outputs[i]);
-        double *a = vkz_identity_output(run, one, outputs[i]);
-        scale_doubles(a, count, 2);
-        if (!vkz_identity_equal(run, outputs[i], a,
-                                vkz_identity_output(run, two, outputs[i]), count, 2)) {
-            return false;
-        }
-    }
-    return true;
-}
-
 static const struct vkz_identity identities[] = {
-    {"scale_gradient", "doubling do doubles every gradient", NULL, check_scale_gradient},
+    SPARSE_IDENTITY_SCALE_GRADIENT,
     {0},
 };
 

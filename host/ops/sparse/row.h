@@ -4,6 +4,7 @@
 #ifndef VKZ_OPS_SPARSE_ROW_H
 #define VKZ_OPS_SPARSE_ROW_H
 
+#include "ops/attention/identities.h"
 #include "ops/attention/score.h"
 
 // The row of output unit (batch * heads + head) * len + i of an op whose queries and keys
@@ -152,5 +153,28 @@ static inline void sparse_backward(
         score_store(vkz_ref_scale(ref, names[i]), scale[i], sizes[i]);
     }
 }
+
+// Gradients are linear in do.
+static inline bool sparse_check_scale_gradient(struct vkz_identity_run *run)
+{
+    static const char *const outputs[] = {"dq", "dk", "dv_"};
+    struct vkz_data *one = vkz_identity_inputs(run, NULL);
+    struct vkz_data *two = vkz_identity_inputs(run, NULL);
+    scale_floats(vkz_identity_float(run, two, "do"), vkz_identity_count(two, "do"), 2);
+    for (int i = 0; i < 3; i++) {
+        const int64_t count = vkz_identity_count(one, outputs[i]);
+        double *a = vkz_identity_output(run, one, outputs[i]);
+        scale_doubles(a, count, 2);
+        if (!vkz_identity_equal(run, outputs[i], a,
+                                vkz_identity_output(run, two, outputs[i]), count, 2)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+#define SPARSE_IDENTITY_SCALE_GRADIENT \
+    {"scale_gradient", "doubling do doubles every gradient", NULL, \
+     sparse_check_scale_gradient}
 
 #endif
