@@ -25,7 +25,7 @@ struct vkz_options {
     int selector_count;
     const char *device, *tags, *set, *kernel, *variant, *tuning, *spec, *out, *resume;
     const char *cache_folder, *spirv;
-    const char *by, *format, *fail_on, *chart; // compare, report
+    const char *by, *format, *fail_on, *chart, *export_format; // compare, report
     uint64_t seed;
     double budget_ms, timeout_s;
     int workers;
@@ -52,6 +52,7 @@ int vkz_cmd_peak(const struct vkz_options *options);
 int vkz_cmd_lint(const struct vkz_options *options);
 int vkz_cmd_compare(const struct vkz_options *options);
 int vkz_cmd_report(const struct vkz_options *options);
+int vkz_cmd_history(const struct vkz_options *options);
 int vkz_cmd_worker(const struct vkz_options *options);
 
 // Prints "vkzoo: message" to stderr and returns the exit status that goes with it.

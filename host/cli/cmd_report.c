@@ -14,12 +14,15 @@ static int usage(const char *message, const char *found)
 }
 
 static enum vkz_status write_report(const struct vkz_dataset *dataset, const char *format,
-                                    const char *chart, FILE *out, struct vkz_error *err)
+                                    const struct vkz_options *options, FILE *out,
+                                    struct vkz_error *err)
 {
+    if (options->export_format)
+        return vkz_report_export(dataset, options->export_format, out, err);
     if (strcmp(format, "html") == 0)
         return vkz_report_html(dataset, out, err);
     if (strcmp(format, "vega") == 0)
-        return vkz_report_vega(dataset, chart, out, err);
+        return vkz_report_vega(dataset, options->chart ? options->chart : "speedup", out, err);
     if (strcmp(format, "md") == 0)
         vkz_report_md(dataset, out);
     else
@@ -31,7 +34,6 @@ int vkz_cmd_report(const struct vkz_options *options)
 {
     static const char *const formats[] = {"html", "md", "csv", "vega"};
     const char *format = options->format ? options->format : "html";
-    const char *chart = options->chart ? options->chart : "speedup";
     const char *path = options->out;
     struct vkz_dataset *dataset = NULL;
     struct vkz_error err = {0};
@@ -44,7 +46,9 @@ int vkz_cmd_report(const struct vkz_options *options)
         return usage("report needs result files, as in `vkzoo report results/*/*.jsonl`", "");
     if (options->chart && strcmp(format, "vega") != 0)
         return usage("--chart is for --format vega", "");
-    if (!path && strcmp(format, "html") == 0)
+    if (options->export_format && options->format)
+        return usage("--export is a format of its own; leave out --format", "");
+    if (!path && strcmp(format, "html") == 0 && !options->export_format)
         path = "report.html";
     enum vkz_status status =
         vkz_dataset_load(options->selectors, options->selector_count, &dataset, &err);
@@ -55,7 +59,7 @@ int vkz_cmd_report(const struct vkz_options *options)
     if (status == VKZ_OK) {
         for (int i = 0; i < dataset->problem_count; i++)
             fprintf(stderr, "vkzoo: %s\n", dataset->problems[i]);
-        status = write_report(dataset, format, chart, out, &err);
+        status = write_report(dataset, format, options, out, &err);
     }
     if (out && out != stdout) {
         const bool failed = ferror(out) != 0;

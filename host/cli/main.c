@@ -103,9 +103,20 @@ const struct vkz_verb_entry vkz_verbs[] = {
      "  --out FILE               default report.html; other formats: standard output\n"
      "  --format html|md|csv|vega\n"
      "  --chart NAME             with vega: speedup, heatmap, scaling, roofline, accuracy;\n"
-     "                           a picture: vl2vg chart.json | vg2svg > chart.svg\n\n"
+     "                           a picture: vl2vg chart.json | vg2svg > chart.svg\n"
+     "  --export google-benchmark|nvbench   one file as those tools' JSON, for dashboards\n"
+     "                           and scripts that read it: a repetition a sample\n\n"
      "example: vkzoo report results/*/*.jsonl -o report.html\n",
      vkz_cmd_report},
+    {"history", "per device and case over commits: noise, and when it changed",
+     "usage: vkzoo history DIR|FILE… [options]\n\n"
+     "Every result file under the folders, in the order of their dates. A case's history is\n"
+     "its hot medians on one device. Where the level changes (permutation test, 5 % a case,\n"
+     "and more than 1 %), the first commit of the new level is named, and the driver where\n"
+     "that changed too. Noise is the spread around the levels. Fewer than 8 runs say nothing.\n"
+     "  --format text|md|csv|json\n\n"
+     "example: vkzoo history results\n",
+     vkz_cmd_history},
     {"worker", NULL, "usage: internal: run by check, bench and peak\n", vkz_cmd_worker},
     {0},
 };
@@ -169,7 +180,7 @@ static const struct option options_table[] = {
     OPTION("--jobs", OPTION_INT, workers, "check"),
     OPTION("--in-fd", OPTION_INT, fd_in, "worker"),
     OPTION("--out-fd", OPTION_INT, fd_out, "worker"),
-    OPTION("--json", OPTION_FLAG, json, "info list lint compare " RUNS " peak"),
+    OPTION("--json", OPTION_FLAG, json, "info list lint compare history " RUNS " peak"),
     OPTION("--all-kernels", OPTION_FLAG, all_kernels, "bench"),
     OPTION("--fresh", OPTION_FLAG, fresh, "bench"),
     OPTION("--no-cold", OPTION_FLAG, no_cold, "bench"),
@@ -182,7 +193,8 @@ static const struct option options_table[] = {
     OPTION("--quick", OPTION_FLAG, quick, "bench"),
     OPTION("--strict", OPTION_FLAG, strict, "lint"),
     OPTION("--by", OPTION_TEXT, by, "compare"),
-    OPTION("--format", OPTION_TEXT, format, "compare report"),
+    OPTION("--format", OPTION_TEXT, format, "compare report history"),
+    OPTION("--export", OPTION_TEXT, export_format, "report"),
     OPTION("--chart", OPTION_TEXT, chart, "report"),
     OPTION("--fail-on", OPTION_TEXT, fail_on, "compare"),
     OPTION("--identities", OPTION_FLAG, identities, "check"),

@@ -373,3 +373,9 @@ const char *vkz_dataset_family(const struct vkz_dataset *d, int index)
     }
     return NULL;
 }
+
+const char *vkz_dataset_settings(const struct vkz_dataset_row *row)
+{
+    const char *at = strchr(row->name, '@');
+    return at ? at + 1 : row->name;
+}

@@ -59,4 +59,7 @@ double vkz_dataset_ratio(const struct vkz_dataset *dataset, int run, int baselin
 // Names of the families, in order; `index` from 0; NULL after the last.
 const char *vkz_dataset_family(const struct vkz_dataset *dataset, int index);
 
+// "m=1,n=2" of the row's "gemm@m=1,n=2".
+const char *vkz_dataset_settings(const struct vkz_dataset_row *row);
+
 #endif

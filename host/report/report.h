@@ -19,6 +19,11 @@ void vkz_report_csv(const struct vkz_dataset *dataset, FILE *out);
 enum vkz_status vkz_report_vega(const struct vkz_dataset *dataset, const char *chart,
                                 FILE *out, struct vkz_error *err);
 
+// One run for other tools: "google-benchmark" or "nvbench" JSON. VKZ_BAD_INPUT for another
+// name, or several runs.
+enum vkz_status vkz_report_export(const struct vkz_dataset *dataset, const char *format,
+                                  FILE *out, struct vkz_error *err);
+
 // True when the charts' bundles are in this build.
 bool vkz_report_has_charts(void);
 

@@ -53,13 +53,6 @@ static void add_real(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *ke
     yyjson_mut_obj_add_val(doc, object, key, yyjson_mut_rawcpy(doc, text));
 }
 
-// "m=1,n=2" of "gemm@m=1,n=2".
-static const char *settings_of(const struct vkz_dataset_row *row)
-{
-    const char *at = strchr(row->name, '@');
-    return at ? at + 1 : row->name;
-}
-
 static void add_row(yyjson_mut_doc *doc, yyjson_mut_val *point, const struct vkz_dataset *d,
                     size_t row, int run)
 {
@@ -67,7 +60,7 @@ static void add_row(yyjson_mut_doc *doc, yyjson_mut_val *point, const struct vkz
     yyjson_mut_obj_add_str(doc, point, "run", d->runs[run].label);
     yyjson_mut_obj_add_str(doc, point, "op", r->op);
     yyjson_mut_obj_add_str(doc, point, "family", r->family);
-    yyjson_mut_obj_add_str(doc, point, "case", settings_of(r));
+    yyjson_mut_obj_add_str(doc, point, "case", vkz_dataset_settings(r));
     yyjson_mut_obj_add_str(doc, point, "variant", r->variant);
 }
 
@@ -87,7 +80,7 @@ static void add_points(yyjson_mut_doc *doc, yyjson_mut_val *root,
             yyjson_mut_obj_add_uint(doc, point, "i", i);
             yyjson_mut_obj_add_int(doc, point, "r", run);
             snprintf(text, sizeof text, "%.100s %.20s %.500s", row->op, row->variant,
-                     settings_of(row));
+                     vkz_dataset_settings(row));
             yyjson_mut_obj_add_strcpy(doc, point, "row", text);
             yyjson_mut_obj_add_str(doc, point, "kernel", p->kernel);
             add_real(doc, point, "ns", p->ns, 6);
@@ -397,7 +390,7 @@ void vkz_report_md(const struct vkz_dataset *d, FILE *out)
         fprintf(out, "| ");
         vkz_print_md(out, d->rows[i].op);
         fprintf(out, " | ");
-        vkz_print_md(out, settings_of(&d->rows[i]));
+        vkz_print_md(out, vkz_dataset_settings(&d->rows[i]));
         fprintf(out, " | ");
         vkz_print_md(out, d->rows[i].variant);
         for (int r = 0; r < d->run_count; r++) {

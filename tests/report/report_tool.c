@@ -5,8 +5,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/compare.h"
+#include "report/history.h"
 #include "report/json.h"
 #include "report/lint.h"
+#include "report/report.h"
 #include "report/table.h"
 
 static int complain(const char *message)
@@ -62,17 +65,65 @@ static int lint_files(bool json, char **paths, int count, const struct vkz_style
     return exit_status;
 }
 
-// report_tool rows|table|ceilings|lint|lint-json WIDTH[u][c] FILE... ; rows: no summary
+static int compare_files(const char *format, char **paths, const struct vkz_style *style)
+{
+    struct vkz_result_file *files[2] = {NULL, NULL};
+    struct vkz_compare *compare = NULL;
+    struct vkz_error err = {0};
+    enum vkz_status status = vkz_result_file_load(paths[0], &files[0], &err);
+    if (status == VKZ_OK)
+        status = vkz_result_file_load(paths[1], &files[1], &err);
+    if (status == VKZ_OK)
+        status = vkz_compare_create(files[0], files[1], &compare, &err);
+    if (status == VKZ_OK)
+        vkz_compare_print(compare, format, VKZ_BY_CASE, stdout, style);
+    vkz_compare_destroy(&compare);
+    vkz_result_file_destroy(&files[0]);
+    vkz_result_file_destroy(&files[1]);
+    return status == VKZ_OK ? 0 : complain(err.message);
+}
+
+// md, csv, history-FORMAT, export-FORMAT of all files.
+static int print_dataset(const char *what, char **paths, int count,
+                         const struct vkz_style *style)
+{
+    struct vkz_dataset *dataset = NULL;
+    struct vkz_history *history = NULL;
+    struct vkz_error err = {0};
+    enum vkz_status status =
+        vkz_dataset_load((const char *const *)paths, count, &dataset, &err);
+    for (int i = 0; status == VKZ_OK && i < dataset->problem_count; i++)
+        printf("%s\n", dataset->problems[i]);
+    if (status == VKZ_OK && strcmp(what, "md") == 0)
+        vkz_report_md(dataset, stdout);
+    else if (status == VKZ_OK && strcmp(what, "csv") == 0)
+        vkz_report_csv(dataset, stdout);
+    else if (status == VKZ_OK && strncmp(what, "export-", 7) == 0)
+        status = vkz_report_export(dataset, what + 7, stdout, &err);
+    else if (status == VKZ_OK && (status = vkz_history_create(dataset, &history, &err)) == VKZ_OK)
+        vkz_history_print(history, what + strlen("history-"), stdout, style);
+    vkz_history_destroy(&history);
+    vkz_dataset_destroy(&dataset);
+    return status == VKZ_OK ? 0 : complain(err.message);
+}
+
+// report_tool WHAT WIDTH[u][c] FILE...
 int main(int argc, char **argv)
 {
+    static const char *const of_a_file[] = {"rows", "table", "ceilings"}; // rows: no summary
     if (argc < 4)
-        return complain(
-            "usage: report_tool rows|table|ceilings|lint|lint-json WIDTH[u][c] "
-            "FILE...");
+        return complain("usage: report_tool rows|table|ceilings|lint|lint-json|compare-FORMAT|"
+                        "md|csv|history-FORMAT|export-FORMAT WIDTH[u][c] FILE...");
     const struct vkz_style style = {.width = atoi(argv[2]),
                                     .utf8 = strchr(argv[2], 'u') != NULL,
                                     .color = strchr(argv[2], 'c') != NULL};
     if (strncmp(argv[1], "lint", 4) == 0)
         return lint_files(strcmp(argv[1], "lint-json") == 0, argv + 3, argc - 3, &style);
-    return print_file(argv[1], argv[3], &style);
+    if (strncmp(argv[1], "compare-", 8) == 0 && argc == 5)
+        return compare_files(argv[1] + 8, argv + 3, &style);
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(argv[1], of_a_file[i]) == 0)
+            return print_file(argv[1], argv[3], &style);
+    }
+    return print_dataset(argv[1], argv + 3, argc - 3, &style);
 }

@@ -27,6 +27,14 @@ GOLDEN = {
     "lint-trouble.txt": ("lint", "80u", "trouble"),
     "lint-several.txt": ("lint", "80u", "good", "check", "other"),
     "lint-other.json": ("lint-json", "80", "other"),
+    "compare-80.txt": ("compare-text", "80u", "good", "trouble"),
+    "compare.md": ("compare-md", "80u", "good", "trouble"),
+    "compare.csv": ("compare-csv", "80u", "good", "trouble"),
+    "compare.json": ("compare-json", "80u", "good", "trouble"),
+    "report.md": ("md", "80u", "good", "trouble", "other"),
+    "report.csv": ("csv", "80u", "good", "trouble", "other"),
+    "history-80.txt": ("history-text", "80u", "good", "trouble", "other"),
+    "history.csv": ("history-csv", "80u", "good", "other"),
 }
 WIDTHS = range(60, 201, 5)
 
