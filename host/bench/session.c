@@ -43,6 +43,30 @@ struct vkz_session {
     struct vkz_error last;
 };
 
+static void free_texts(char *const *texts)
+{
+    for (int i = 0; texts && texts[i]; i++)
+        free(texts[i]);
+    free((void *)texts);
+}
+
+// A NULL-terminated copy; of nothing, an empty one. NULL without memory.
+static char **copy_texts(char *const *texts)
+{
+    int count = 0;
+    while (texts && texts[count])
+        count++;
+    char **copy = calloc((size_t)count + 1, sizeof *copy);
+    for (int i = 0; copy && i < count; i++) {
+        copy[i] = strdup(texts[i]);
+        if (!copy[i]) {
+            free_texts(copy);
+            return NULL;
+        }
+    }
+    return copy;
+}
+
 enum vkz_status vkz_session_create(const struct vkz_session_params *params,
                                    struct vkz_session **out, struct vkz_error *err)
 {
@@ -51,6 +75,12 @@ enum vkz_status vkz_session_create(const struct vkz_session_params *params,
     if (!s)
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     s->params = *params;
+    s->params.worker_argv = copy_texts(params->worker_argv);
+    s->params.environment = copy_texts(params->environment);
+    if (!s->params.worker_argv || !s->params.environment) {
+        vkz_session_destroy(out);
+        return vkz_error_set(err, VKZ_FAILED, "out of host memory");
+    }
     s->worker_count = params->workers < 1             ? 1
                       : params->workers > MAX_WORKERS ? MAX_WORKERS
                                                       : params->workers;
@@ -92,6 +122,8 @@ static enum vkz_status worker_start(struct vkz_session *s, struct worker_process
         close(in);
         close(out);
         dup2(2, 1);
+        for (int i = 0; s->params.environment[i]; i++)
+            putenv(s->params.environment[i]);
         execv("/proc/self/exe", s->params.worker_argv);
         execvp(s->params.worker_argv[0], s->params.worker_argv);
         _exit(127);
@@ -143,6 +175,8 @@ void vkz_session_destroy(struct vkz_session **session)
         free(w->line);
     }
     yyjson_doc_free(s->hello);
+    free_texts(s->params.worker_argv);
+    free_texts(s->params.environment);
     free(s);
     *session = NULL;
 }

@@ -12,6 +12,7 @@
 
 struct vkz_session_params {
     char *const *worker_argv; // program and arguments of a worker, NULL-terminated
+    char *const *environment; // NAME=VALUE of workers beside one's own, or NULL
     int workers;              // side by side; 0: 1. Timing wants 1
     double timeout_ms;        // a job that says nothing for so long is hung; 0: 300 s
     // Set by a signal handler: the session stops cleanly. May be NULL.
@@ -19,6 +20,7 @@ struct vkz_session_params {
 };
 
 struct vkz_session;
+// Copies the texts.
 enum vkz_status vkz_session_create(const struct vkz_session_params *params,
                                    struct vkz_session **out, struct vkz_error *err);
 void vkz_session_destroy(struct vkz_session **session); // ends the workers

@@ -26,6 +26,7 @@ struct vkz_options {
     const char *device, *tags, *set, *kernel, *variant, *tuning, *spec, *out, *resume;
     const char *cache_folder, *spirv;
     const char *by, *format, *fail_on, *chart, *export_format; // compare, report
+    const char *ab[2]; // bench: settings of the two sides
     uint64_t seed;
     double budget_ms, timeout_s;
     int workers;

@@ -65,9 +65,16 @@ const struct vkz_verb_entry vkz_verbs[] = {
      "  --out FILE        default: results/<device>/<time>.jsonl\n"
      "  --resume FILE     go on with a run that was cut off\n"
      "  --cache DIR       where choices are kept (default: $XDG_CACHE_HOME/vkzoo)\n"
+     "  --ab X Y          two settings of the same cases in turns, A B B A, in one run, and a\n"
+     "                    verdict a case. X and Y are `;`-separated: kernel=K variant=V\n"
+     "                    tuning=T spec='K=V K=V' spirv=K.V=FILE device=D cache=DIR, and\n"
+     "                    NAME=VALUE in capitals for the environment of the driver. Hot\n"
+     "                    timing only; results in <out>-a.jsonl and <out>-b.jsonl\n"
      "  --json            result lines on standard output instead of the table\n\n"
      "examples:\n"
      "  vkzoo bench                                  the quick suite\n"
+     "  vkzoo bench gemm --ab variant=f32 variant=f16\n"
+     "  vkzoo bench gemm --ab '' VK_DRIVER_FILES=/opt/mesa/lvp_icd.json\n"
      "  vkzoo bench gemm --tag bench-gpu --variant f16\n"
      "  vkzoo bench --op attention --set heads=8,kv_heads=8,q_len=1024,kv_len=1024,"
      "head_dim=64,v_dim=64\n",
@@ -271,6 +278,21 @@ static bool add_selector(struct vkz_options *options, const char *selector)
     return true;
 }
 
+// --ab X Y: either may be empty.
+static bool parse_ab(int argc, char **argv, int *i, const char *verb,
+                     struct vkz_options *options)
+{
+    if (strcmp(verb, "bench") != 0)
+        return option_wrong(verb, "%s has no option --ab", verb);
+    if (argv[*i][4] == '=' || *i + 2 >= argc)
+        return option_wrong(verb, "--ab needs a value: expected two words, as in "
+                                  "`--ab variant=f32 variant=f16`");
+    options->ab[0] = argv[*i + 1];
+    options->ab[1] = argv[*i + 2];
+    *i += 2;
+    return true;
+}
+
 // The option at argv[*i]; *i is moved to its last word.
 static bool parse_option(int argc, char **argv, int *i, const char *verb,
                          struct vkz_options *options)
@@ -281,6 +303,8 @@ static bool parse_option(int argc, char **argv, int *i, const char *verb,
     const struct option *o = options_table;
     snprintf(name, sizeof name, "%.*s", (int)length, arg);
     const bool names_op = strcmp(name, "--op") == 0;
+    if (strcmp(name, "--ab") == 0)
+        return parse_ab(argc, argv, i, verb, options);
     while (o->name && strcmp(o->name, name) != 0)
         o++;
     if (!o->name && !names_op)
