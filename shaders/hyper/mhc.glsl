@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: MIT
+//
+// Coefficients of manifold-constrained hyper-connections, some tokens a workgroup
+//
+//   v = vec(x), r = 1 / sqrt(mean(v^2) + eps_norm),  a = r phi v * scale + base
+//   pre = sigmoid(a[0..s)) + eps_pre,  post = mu sigmoid(a[s..2s)),  comb = sinkhorn(rest)
+//
+//   mhc_coefficients(row)   all lanes: coefficients of the tokens row .. row + TOKENS - 1 into
+//                           mhc_coef[token * MHC_COEFS + ...]: pre, post, comb
+//   mhc_store(row)          those to memory
+//   mhc_mix(row)            h0 = sum_i pre_i x_i
+//
+// mHC, arXiv 2512.24880; mHC-lite's weights over permutation matrices as COMB.permutation.
+//
+// phi is read once for TOKENS tokens: a lane's columns of TOKENS tokens meet those of DOTS
+// rows of phi at a time in registers. Then a lane has a token's coefficients to itself.
+//
+// The includer defines, before it includes this:
+//   STREAMS, TOKENS, DOTS, VEC, COMB, NORMW     constants
+//   mhc_load(row, stream, q)                    elements 4q .. 4q+3 of a stream: vec4
+//   pc.rows, width, iters, eps_norm, eps_pre, eps_sk, mu
+//   buffers phi, phi4 (vec4), scale, base, normw, normw4
+//   mhc_pre_, mhc_post_, mhc_comb_              names of the buffers that mhc_store fills
+//   store_h0(base, q, four)                     what mhc_mix stores
+#ifndef VKZ_HYPER_MHC_GLSL
+#define VKZ_HYPER_MHC_GLSL
+
+#extension GL_EXT_control_flow_attributes : require
+
+const uint COMB_SINKHORN = 0;
+
+// Rows of phi: pre, post, and what comb is made of.
+const uint MHC_PERMUTATIONS = STREAMS < 3 ? STREAMS : STREAMS == 3 ? 6 : 24;
+const uint MHC_TERMS = COMB == COMB_SINKHORN ? STREAMS * STREAMS : MHC_PERMUTATIONS;
+const uint MHC_ROWS = 2 * STREAMS + MHC_TERMS;
+const uint MHC_COEFS = 2 * STREAMS + STREAMS * STREAMS;
+const uint MHC_BLOCKS = (MHC_ROWS + DOTS - 1) / DOTS;
+
+// In a block of sums: the square of v first, then DOTS rows, each for all tokens.
+const uint ROW_SUMS = (DOTS + 1) * TOKENS;
+
+shared float row_total[MHC_BLOCKS * ROW_SUMS];
+shared float row_part[gl_WorkGroupSize.x * (gl_WorkGroupSize.x > 16 ? 17 : 65)];
+shared float mhc_coef[TOKENS * MHC_COEFS];
+
+#include "hyper/row.glsl"
+#include "hyper/sinkhorn.glsl"
+#include "linear/gates.glsl"
+
+vec4 mhc_x[TOKENS];
+
+vec4 mhc_phi(const uint d, const uint i, const uint q)
+{
+    vec4 w = vec4(0.0);
+    if (VEC == 4) {
+        const uint quads = pc.width / 4u;
+        w = phi4[(d * STREAMS + i) * quads + q];
+        if (NORMW != 0u) {
+            w *= normw4[i * quads + q];
+        }
+    } else {
+        [[unroll]] for (uint k = 0; k < 4u; k++) {
+            if (4u * q + k < pc.width) {
+                w[k] = phi[(d * STREAMS + i) * pc.width + 4u * q + k];
+                if (NORMW != 0u) {
+                    w[k] *= normw[i * pc.width + 4u * q + k];
+                }
+            }
+        }
+    }
+    return w;
+}
+
+// The sums of rows d0 .. d0 + DOTS - 1 of phi, in all lanes' row_total.
+void mhc_block(const uint row, const uint d0)
+{
+    const uint quads = (pc.width + 3u) / 4u;
+    const uint steps = row_steps(quads);
+    [[dont_unroll]] for (uint r = 0; r < ROW_ROUNDS; r++) {
+        row_clear();
+        if (row_holds(r, quads)) {
+            const uint first = row_first(r, steps);
+            [[dont_unroll]] for (uint j = 0; j < steps; j++) {
+                const uint q = min(first + 8u * j, quads - 1u);
+                const bool inside = first + 8u * j < quads;
+                [[dont_unroll]] for (uint i = 0; i < STREAMS; i++) {
+                    [[unroll]] for (uint t = 0; t < TOKENS; t++) {
+                        const vec4 x = mhc_load(min(row + t, pc.rows - 1u), i, q);
+                        mhc_x[t] = inside ? x : vec4(0.0);
+                    }
+                    if (d0 == 0u) {
+                        [[unroll]] for (uint t = 0; t < TOKENS; t++) {
+                            row_sum[t] = row_dot(mhc_x[t], mhc_x[t], row_sum[t]);
+                        }
+                    }
+                    [[unroll]] for (uint d = 0; d < DOTS; d++) {
+                        const vec4 w = mhc_phi(min(d0 + d, MHC_ROWS - 1u), i, q);
+                        [[unroll]] for (uint t = 0; t < TOKENS; t++) {
+                            const uint at = (d + 1u) * TOKENS + t;
+                            row_sum[at] = row_dot(mhc_x[t], w, row_sum[at]);
+                        }
+                    }
+                }
+            }
+        }
+        row_join(r);
+    }
+    row_finish(d0 / DOTS * ROW_SUMS, ROW_SUMS);
+}
+
+// Row d of phi v for token t.
+float mhc_product(const uint d, const uint t)
+{
+    return row_total[d / DOTS * ROW_SUMS + (d % DOTS + 1u) * TOKENS + t];
+}
+
+// sk = sum over permutations of w_p P_p, in lexicographic order; the weights are a softmax.
+void mhc_permute(const uint t, const float norm)
+{
+    [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+        sk[i] = 0.0;
+    }
+    float top = -3.0e38;
+    for (uint p = 0; p < MHC_TERMS; p++) {
+        const uint d = 2u * STREAMS + p;
+        top = max(top, fma(mhc_product(d, t) * norm, scale[2], base[d]));
+    }
+    float sum = 0.0;
+    for (uint p = 0; p < MHC_TERMS; p++) {
+        const uint d = 2u * STREAMS + p;
+        const float e =
+            vkz_exp_accurate(fma(mhc_product(d, t) * norm, scale[2], base[d]) - top);
+        sum += e;
+        // The digits of p in the factorial base choose among the columns left.
+        uint left = (1u << STREAMS) - 1u, rest = p, radix = MHC_TERMS;
+        [[unroll]] for (uint i = 0; i < STREAMS; i++) {
+            radix /= STREAMS - i;
+            uint skip = rest / radix;
+            rest %= radix;
+            bool taken = false;
+            [[unroll]] for (uint j = 0; j < STREAMS; j++) {
+                const bool free = (left >> j & 1u) != 0u && !taken;
+                if (free && skip == 0u) {
+                    sk[i * STREAMS + j] += e;
+                    left &= ~(1u << j);
+                    taken = true;
+                } else if (free) {
+                    skip--;
+                }
+            }
+        }
+    }
+    [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+        sk[i] /= sum;
+    }
+}
+
+// The coefficients of token t from the sums, by one lane: mhc_coef, and sk = comb.
+void mhc_token(const uint t)
+{
+    const uint at = t * MHC_COEFS;
+    const float mean = row_total[t] / float(STREAMS * pc.width);
+    const float norm = 1.0 / sqrt(mean + pc.eps_norm);
+    for (uint i = 0; i < STREAMS; i++) {
+        const float a = fma(mhc_product(i, t) * norm, scale[0], base[i]);
+        mhc_coef[at + i] = gate_sigmoid(a) + pc.eps_pre;
+        const uint d = STREAMS + i;
+        const float b = fma(mhc_product(d, t) * norm, scale[1], base[d]);
+        mhc_coef[at + d] = pc.mu * gate_sigmoid(b);
+    }
+    if (COMB == COMB_SINKHORN) {
+        [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+            const uint d = 2u * STREAMS + i;
+            sk[i] = fma(mhc_product(d, t) * norm, scale[2], base[d]);
+        }
+        sinkhorn(pc.iters, pc.eps_sk);
+    } else {
+        mhc_permute(t, norm);
+    }
+    [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+        mhc_coef[at + 2u * STREAMS + i] = sk[i];
+    }
+}
+
+void mhc_coefficients(const uint row)
+{
+    [[dont_unroll]] for (uint d0 = 0; d0 < MHC_ROWS; d0 += DOTS) {
+        mhc_block(row, d0);
+    }
+    for (uint t = gl_LocalInvocationID.x; t < TOKENS; t += gl_WorkGroupSize.x) {
+        if (row + t < pc.rows) {
+            mhc_token(t);
+        }
+    }
+    barrier();
+}
+
+// Coefficients of the tokens row .. to memory: pre, post, comb.
+void mhc_store(const uint row)
+{
+    const uint tokens = min(TOKENS, pc.rows - row);
+    for (uint n = gl_LocalInvocationID.x; n < tokens * MHC_COEFS; n += gl_WorkGroupSize.x) {
+        const uint t = row + n / MHC_COEFS;
+        const uint at = n % MHC_COEFS;
+        if (at < STREAMS) {
+            mhc_pre_[t * STREAMS + at] = mhc_coef[n];
+        } else if (at < 2u * STREAMS) {
+            mhc_post_[t * STREAMS + at - STREAMS] = mhc_coef[n];
+        } else {
+            mhc_comb_[t * STREAMS * STREAMS + at - 2u * STREAMS] = mhc_coef[n];
+        }
+    }
+}
+
+float mhc_weight[STREAMS];
+
+// Columns of group q of the mix of a token: sum_i pre_i x_i.
+vec4 mhc_mixed(const uint row, const uint q)
+{
+    vec4 h = mhc_weight[0] * mhc_load(row, 0, q);
+    [[unroll]] for (uint i = 1; i < STREAMS; i++) {
+        h = fma(vec4(mhc_weight[i]), mhc_load(row, i, q), h);
+    }
+    return h;
+}
+
+// h0 = sum_i pre_i x_i of the tokens row ..
+void mhc_mix(const uint row)
+{
+    const uint quads = (pc.width + 3u) / 4u;
+    [[dont_unroll]] for (uint t = 0; t < TOKENS; t++) {
+        if (row + t < pc.rows) {
+            [[unroll]] for (uint i = 0; i < STREAMS; i++) {
+                mhc_weight[i] = mhc_coef[t * MHC_COEFS + i];
+            }
+            for (uint q = gl_LocalInvocationID.x; q < quads; q += gl_WorkGroupSize.x) {
+                store_h0((row + t) * pc.width, q, mhc_mixed(row + t, q));
+            }
+        }
+    }
+}
+
+#endif
