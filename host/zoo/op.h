@@ -82,6 +82,9 @@ const int32_t *vkz_ref_in_int(const struct vkz_ref *ref, const char *name);
 double *vkz_ref_out(struct vkz_ref *ref, const char *name);
 // s_i, the magnitude of the sum behind each element (sum of |terms|). 1 unless written.
 double *vkz_ref_scale(struct vkz_ref *ref, const char *name);
+// x as an element of that tensor is stored, to nearest even: for values that a fused op
+// rounds on the way as the ops that it fuses would.
+double vkz_ref_round(const struct vkz_ref *ref, const char *name, double x);
 // Temporary storage of this call, zeroed, freed by the caller of the reference. Never NULL.
 void *vkz_ref_temp(struct vkz_ref *ref, size_t bytes);
 // For units that choose by real-valued scores: the last score chosen and the first one left

@@ -83,6 +83,11 @@ double *vkz_ref_scale(struct vkz_ref *ref, const char *name)
     return ref->scale[find_tensor(ref, name)];
 }
 
+double vkz_ref_round(const struct vkz_ref *ref, const char *name, double x)
+{
+    return vkz_storage_round(ref->data->arrays[find_tensor(ref, name)].type, x);
+}
+
 void *vkz_ref_temp(struct vkz_ref *ref, size_t bytes)
 {
     const size_t unit = sizeof(max_align_t);
