@@ -9,6 +9,7 @@
 //                           mhc_coef[token * MHC_COEFS + ...]: pre, post, comb
 //   mhc_store(row)          those to memory
 //   mhc_mix(row)            h0 = sum_i pre_i x_i
+//   mhc_mix_norm(row)       the same, RMS norm of it; with MHC_NORM_OUT
 //
 // mHC, arXiv 2512.24880; mHC-lite's weights over permutation matrices as COMB.permutation.
 //
@@ -22,6 +23,7 @@
 //   buffers phi, phi4 (vec4), scale, base, normw, normw4
 //   mhc_pre_, mhc_post_, mhc_comb_              names of the buffers that mhc_store fills
 //   store_h0(base, q, four)                     what mhc_mix stores
+//   load_gain(q)                                with MHC_NORM_OUT: of mhc_mix_norm
 #ifndef VKZ_HYPER_MHC_GLSL
 #define VKZ_HYPER_MHC_GLSL
 
@@ -37,9 +39,15 @@ const uint MHC_COEFS = 2 * STREAMS + STREAMS * STREAMS;
 const uint MHC_BLOCKS = (MHC_ROWS + DOTS - 1) / DOTS;
 
 // In a block of sums: the square of v first, then DOTS rows, each for all tokens.
-const uint ROW_SUMS = (DOTS + 1) * TOKENS;
+#ifndef MHC_SUMS
+#define MHC_SUMS (DOTS + 1)
+#endif
+const uint ROW_SUMS = MHC_SUMS * TOKENS;
+#ifndef MHC_TOTALS
+#define MHC_TOTALS MHC_BLOCKS
+#endif
 
-shared float row_total[MHC_BLOCKS * ROW_SUMS];
+shared float row_total[MHC_TOTALS * ROW_SUMS];
 shared float row_part[gl_WorkGroupSize.x * (gl_WorkGroupSize.x > 16 ? 17 : 65)];
 shared float mhc_coef[TOKENS * MHC_COEFS];
 
@@ -114,6 +122,30 @@ float mhc_product(const uint d, const uint t)
     return row_total[d / DOTS * ROW_SUMS + (d % DOTS + 1u) * TOKENS + t];
 }
 
+uint mhc_to[STREAMS];
+
+// mhc_to = permutation number p in lexicographic order: the digits of p in the factorial
+// base choose among the columns left.
+void mhc_permutation(const uint p)
+{
+    uint left = (1u << STREAMS) - 1u, rest = p, radix = MHC_TERMS;
+    [[unroll]] for (uint i = 0; i < STREAMS; i++) {
+        radix /= STREAMS - i;
+        uint skip = rest / radix;
+        rest %= radix;
+        mhc_to[i] = STREAMS;
+        [[unroll]] for (uint j = 0; j < STREAMS; j++) {
+            const bool free = (left >> j & 1u) != 0u && mhc_to[i] == STREAMS;
+            if (free && skip == 0u) {
+                mhc_to[i] = j;
+                left &= ~(1u << j);
+            } else if (free) {
+                skip--;
+            }
+        }
+    }
+}
+
 // sk = sum over permutations of w_p P_p, in lexicographic order; the weights are a softmax.
 void mhc_permute(const uint t, const float norm)
 {
@@ -131,22 +163,10 @@ void mhc_permute(const uint t, const float norm)
         const float e =
             vkz_exp_accurate(fma(mhc_product(d, t) * norm, scale[2], base[d]) - top);
         sum += e;
-        // The digits of p in the factorial base choose among the columns left.
-        uint left = (1u << STREAMS) - 1u, rest = p, radix = MHC_TERMS;
+        mhc_permutation(p);
         [[unroll]] for (uint i = 0; i < STREAMS; i++) {
-            radix /= STREAMS - i;
-            uint skip = rest / radix;
-            rest %= radix;
-            bool taken = false;
             [[unroll]] for (uint j = 0; j < STREAMS; j++) {
-                const bool free = (left >> j & 1u) != 0u && !taken;
-                if (free && skip == 0u) {
-                    sk[i * STREAMS + j] += e;
-                    left &= ~(1u << j);
-                    taken = true;
-                } else if (free) {
-                    skip--;
-                }
+                sk[i * STREAMS + j] += mhc_to[i] == j ? e : 0.0;
             }
         }
     }
@@ -155,12 +175,17 @@ void mhc_permute(const uint t, const float norm)
     }
 }
 
+// 1 / (root mean square of token t)
+float mhc_norm(const uint t)
+{
+    return 1.0 / sqrt(row_total[t] / float(STREAMS * pc.width) + pc.eps_norm);
+}
+
 // The coefficients of token t from the sums, by one lane: mhc_coef, and sk = comb.
 void mhc_token(const uint t)
 {
     const uint at = t * MHC_COEFS;
-    const float mean = row_total[t] / float(STREAMS * pc.width);
-    const float norm = 1.0 / sqrt(mean + pc.eps_norm);
+    const float norm = mhc_norm(t);
     for (uint i = 0; i < STREAMS; i++) {
         const float a = fma(mhc_product(i, t) * norm, scale[0], base[i]);
         mhc_coef[at + i] = gate_sigmoid(a) + pc.eps_pre;
@@ -182,11 +207,18 @@ void mhc_token(const uint t)
     }
 }
 
-void mhc_coefficients(const uint row)
+void mhc_products(const uint row)
 {
     [[dont_unroll]] for (uint d0 = 0; d0 < MHC_ROWS; d0 += DOTS) {
         mhc_block(row, d0);
     }
+}
+
+#ifndef MHC_BACKWARD
+
+void mhc_coefficients(const uint row)
+{
+    mhc_products(row);
     for (uint t = gl_LocalInvocationID.x; t < TOKENS; t += gl_WorkGroupSize.x) {
         if (row + t < pc.rows) {
             mhc_token(t);
@@ -224,20 +256,60 @@ vec4 mhc_mixed(const uint row, const uint q)
     return h;
 }
 
-// h0 = sum_i pre_i x_i of the tokens row ..
+void mhc_weights(const uint t)
+{
+    [[unroll]] for (uint i = 0; i < STREAMS; i++) {
+        mhc_weight[i] = mhc_coef[t * MHC_COEFS + i];
+    }
+}
+
+// h0 = sum_i pre_i x_i of the tokens row ..; a lane takes the columns of its strands.
 void mhc_mix(const uint row)
 {
     const uint quads = (pc.width + 3u) / 4u;
-    [[dont_unroll]] for (uint t = 0; t < TOKENS; t++) {
-        if (row + t < pc.rows) {
-            [[unroll]] for (uint i = 0; i < STREAMS; i++) {
-                mhc_weight[i] = mhc_coef[t * MHC_COEFS + i];
-            }
-            for (uint q = gl_LocalInvocationID.x; q < quads; q += gl_WorkGroupSize.x) {
+    const uint steps = row_steps(quads);
+    [[dont_unroll]] for (uint t = 0; t < TOKENS && row + t < pc.rows; t++) {
+        mhc_weights(t);
+        [[dont_unroll]] for (uint r = 0; r < ROW_ROUNDS; r++) {
+            const uint first = row_first(r, steps);
+            for (uint q = first; q < min(first + 8u * steps, quads); q += 8u) {
                 store_h0((row + t) * pc.width, q, mhc_mixed(row + t, q));
             }
         }
     }
 }
+
+#ifdef MHC_NORM_OUT
+// The same over its root mean square, times gain.
+void mhc_mix_norm(const uint row)
+{
+    const uint quads = (pc.width + 3u) / 4u;
+    const uint steps = row_steps(quads);
+    [[dont_unroll]] for (uint t = 0; t < TOKENS && row + t < pc.rows; t++) {
+        mhc_weights(t);
+        [[dont_unroll]] for (uint r = 0; r < ROW_ROUNDS; r++) {
+            row_clear();
+            const uint first = row_first(r, steps);
+            for (uint q = first; q < min(first + 8u * steps, quads); q += 8u) {
+                const vec4 h = mhc_mixed(row + t, q);
+                row_sum[0] = row_dot(h, h, row_sum[0]);
+            }
+            row_join(r);
+        }
+        row_finish(0, ROW_SUMS);
+        const float norm = 1.0 / sqrt(row_total[0] / float(pc.width) + pc.eps_norm);
+        [[dont_unroll]] for (uint r = 0; r < ROW_ROUNDS; r++) {
+            const uint first = row_first(r, steps);
+            for (uint q = first; q < min(first + 8u * steps, quads); q += 8u) {
+                store_h0((row + t) * pc.width, q,
+                         mhc_mixed(row + t, q) * norm * load_gain(q));
+            }
+        }
+        barrier(); // row_total is read before the next token's
+    }
+}
+#endif
+
+#endif // MHC_BACKWARD
 
 #endif
