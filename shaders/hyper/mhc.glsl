@@ -181,6 +181,15 @@ float mhc_norm(const uint t)
     return 1.0 / sqrt(row_total[t] / float(STREAMS * pc.width) + pc.eps_norm);
 }
 
+void mhc_products(const uint row)
+{
+    [[dont_unroll]] for (uint d0 = 0; d0 < MHC_ROWS; d0 += DOTS) {
+        mhc_block(row, d0);
+    }
+}
+
+#ifndef MHC_BACKWARD
+
 // The coefficients of token t from the sums, by one lane: mhc_coef, and sk = comb.
 void mhc_token(const uint t)
 {
@@ -206,15 +215,6 @@ void mhc_token(const uint t)
         mhc_coef[at + 2u * STREAMS + i] = sk[i];
     }
 }
-
-void mhc_products(const uint row)
-{
-    [[dont_unroll]] for (uint d0 = 0; d0 < MHC_ROWS; d0 += DOTS) {
-        mhc_block(row, d0);
-    }
-}
-
-#ifndef MHC_BACKWARD
 
 void mhc_coefficients(const uint row)
 {
