@@ -7,7 +7,7 @@
 //   beta_ip = bs_ip + sb tanh(n_i . wb_p)         and output
 //   rho_ij = ar_ij + sa tanh(n_i . wr_j)
 //
-//   connect_measure(first)       all products of tokens first .. first + TOKENS - 1
+//   connect_measure(first)       sums: all products of tokens first .. first + TOKENS - 1
 //   connect_coefficients(first)  and what follows from them
 //   connect_mix(first)           h0_p = sum_i alpha_ip x_i,  y_j = sum_i rho_ij x_i
 //
@@ -21,7 +21,10 @@
 // and may define
 //   CONNECT_BEGIN(t, row, q)         done before the streams of a group are asked for
 //   CONNECT_KEEP(row, i, q, x)       done with every stream that is mixed
-//   CONNECT_EXTRA, connect_extra(...)  further sums of a stream; see connect_backward.glsl
+//   CONNECT_EXTRA                    how many further sums of a stream there are, and
+//   CONNECT_EXTRA_SUMS(t, row, i, x, q, at)  adds to row_sum[at ..] what they get from x
+//   CONNECT_MEASURE_ONLY             for a kernel with mixes of its own, without bs
+//   CONNECT_WEIGHTS_ONLY             for a pass that has no streams
 #ifndef VKZ_HYPER_CONNECT_GLSL
 #define VKZ_HYPER_CONNECT_GLSL
 
@@ -58,17 +61,22 @@ shared float connect_c[TOKENS * STREAMS * CONNECT_COLUMNS];
 
 layout(set = 0, binding = CONNECT_BIND, std430) restrict readonly buffer Am { float am[]; };
 layout(set = 0, binding = CONNECT_BIND + 1, std430) restrict readonly buffer Ar { float ar[]; };
+#ifdef CONNECT_MEASURE_ONLY
+#define CONNECT_DYNAMIC (CONNECT_BIND + 2)
+#else
+#define CONNECT_DYNAMIC (CONNECT_BIND + 3)
 layout(set = 0, binding = CONNECT_BIND + 2, std430) restrict readonly buffer Bs { float bs[]; };
-layout(set = 0, binding = CONNECT_BIND + 3, std430) restrict readonly buffer Wm { float wm[]; };
-layout(set = 0, binding = CONNECT_BIND + 3, std430) restrict readonly buffer Wm4 { vec4 wm4[]; };
-layout(set = 0, binding = CONNECT_BIND + 4, std430) restrict readonly buffer Wr { float wr[]; };
-layout(set = 0, binding = CONNECT_BIND + 4, std430) restrict readonly buffer Wr4 { vec4 wr4[]; };
-layout(set = 0, binding = CONNECT_BIND + 5, std430) restrict readonly buffer Wb { float wb[]; };
-layout(set = 0, binding = CONNECT_BIND + 5, std430) restrict readonly buffer Wb4 { vec4 wb4[]; };
-layout(set = 0, binding = CONNECT_BIND + 6, std430) restrict readonly buffer Sa { float sa[]; };
-layout(set = 0, binding = CONNECT_BIND + 7, std430) restrict readonly buffer Sb { float sb[]; };
-layout(set = 0, binding = CONNECT_BIND + 8, std430) restrict readonly buffer Gamma { float gamma[]; };
-layout(set = 0, binding = CONNECT_BIND + 8, std430) restrict readonly buffer Gamma4 { vec4 gamma4[]; };
+#endif
+layout(set = 0, binding = CONNECT_DYNAMIC + 0, std430) restrict readonly buffer Wm { float wm[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 0, std430) restrict readonly buffer Wm4 { vec4 wm4[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 1, std430) restrict readonly buffer Wr { float wr[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 1, std430) restrict readonly buffer Wr4 { vec4 wr4[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 2, std430) restrict readonly buffer Wb { float wb[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 2, std430) restrict readonly buffer Wb4 { vec4 wb4[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 3, std430) restrict readonly buffer Sa { float sa[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 4, std430) restrict readonly buffer Sb { float sb[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 5, std430) restrict readonly buffer Gamma { float gamma[]; };
+layout(set = 0, binding = CONNECT_DYNAMIC + 5, std430) restrict readonly buffer Gamma4 { vec4 gamma4[]; };
 
 #define CONNECT_WEIGHT(name, x, x4)                                                     \
     vec4 name(const uint row, const uint q)                                             \
@@ -132,6 +140,7 @@ vec4 connect_inside(const vec4 x, const uint q)
                                 lessThan(4u * q + uvec4(0, 1, 2, 3), uvec4(pc.cols)));
 }
 
+#ifndef CONNECT_WEIGHTS_ONLY
 #ifndef CONNECT_EXTRA_SUMS
 #define CONNECT_EXTRA_SUMS(t, row, i, x, q, at)
 #endif
@@ -202,12 +211,19 @@ void connect_measure(const uint first)
         connect_sweep(first, block, false);
     }
 }
+#endif
 
 float connect_fixed(const uint i, const uint k)
 {
-    return k < PARTS       ? am[i * PARTS + k]
-           : k < 2 * PARTS ? bs[i * PARTS + k - PARTS]
-                           : ar[i * STREAMS + k - 2 * PARTS];
+    if (k < PARTS) {
+        return am[i * PARTS + k];
+    }
+#ifndef CONNECT_MEASURE_ONLY
+    if (k < 2 * PARTS) {
+        return bs[i * PARTS + k - PARTS];
+    }
+#endif
+    return k < 2 * PARTS ? 0.0 : ar[i * STREAMS + k - 2 * PARTS];
 }
 
 // The tanh in coefficient k of a stream.
@@ -221,6 +237,7 @@ float connect_factor(const uint k)
     return k >= PARTS && k < 2 * PARTS ? sb[0] : sa[0];
 }
 
+#ifndef CONNECT_MEASURE_ONLY
 void connect_coefficients(const uint first)
 {
     for (uint n = gl_LocalInvocationID.x; n < TOKENS * STREAMS * CONNECT_COLUMNS;
@@ -233,21 +250,13 @@ void connect_coefficients(const uint first)
             c = fma(connect_factor(k), connect_tanh(t, i, k), c);
         }
         connect_c[n] = c;
-#ifndef CONNECT_MEASURE_ONLY
         if (k >= PARTS && k < 2 * PARTS && first + t < pc.rows) {
             connect_store_beta(first + t, i * PARTS + k - PARTS, c);
         }
-#endif
     }
     barrier();
 }
 
-float connect_coefficient(const uint t, const uint i, const uint k)
-{
-    return connect_c[(t * STREAMS + i) * CONNECT_COLUMNS + k];
-}
-
-#ifndef CONNECT_MEASURE_ONLY
 void connect_mix(const uint first)
 {
     const uint quads = connect_quads();
@@ -281,14 +290,6 @@ void connect_mix(const uint first)
             }
         }
     }
-}
-
-void connect_pre()
-{
-    const uint first = gl_WorkGroupID.x * TOKENS;
-    connect_measure(first);
-    connect_coefficients(first);
-    connect_mix(first);
 }
 #endif
 

@@ -23,19 +23,23 @@ enum { NORM_RMS, NORM_LAYER };
 
 #define HYPER_WHEN "KIND == KIND.dynamic"
 // Shapes: of one coefficient a stream, of the mix, of a weight a column, a weight a target.
-#define HYPER_PARAMETERS(column, square, weight, target, cols) \
+#define HYPER_INPUT_PARAMETERS(column, square) \
     {"am", VKZ_IN, "f32", column, NULL, "normal(0.5)", "static weights of the input"}, \
         {"ar", VKZ_IN, "f32", square, NULL, "normal(0.5)", \
-         "static mix of the streams: source, target"}, \
-        {"bs", VKZ_IN, "f32", column, NULL, "normal(0.5)", \
-         "static weights of the layer's output"}, \
-        {"wm", VKZ_IN, "f32", weight, HYPER_WHEN, "linear_w", "weights of alpha"}, \
+         "static mix of the streams: source, target"}
+#define HYPER_DYNAMIC_PARAMETERS(weight, target, cols) \
+    {"wm", VKZ_IN, "f32", weight, HYPER_WHEN, "linear_w", "weights of alpha"}, \
         {"wr", VKZ_IN, "f32", target, HYPER_WHEN, "linear_w", \
          "weights of rho, a row a target"}, \
         {"wb", VKZ_IN, "f32", weight, HYPER_WHEN, "linear_w", "weights of beta"}, \
         {"sa", VKZ_IN, "f32", "1", HYPER_WHEN, "uniform(0.25,1)", "of alpha and rho"}, \
         {"sb", VKZ_IN, "f32", "1", HYPER_WHEN, "uniform(0.25,1)", "of beta"}, \
         {"gamma", VKZ_IN, "f32", cols, HYPER_WHEN, "uniform(0.5,1.5)", "norm weights"}
+#define HYPER_PARAMETERS(column, square, weight, target, cols) \
+    HYPER_INPUT_PARAMETERS(column, square), \
+        {"bs", VKZ_IN, "f32", column, NULL, "normal(0.5)", \
+         "static weights of the layer's output"}, \
+        HYPER_DYNAMIC_PARAMETERS(weight, target, cols)
 #define HYPER_STREAM_PARAMETERS \
     HYPER_PARAMETERS("streams", "streams, streams", "width", "streams, width", "width")
 #define HYPER_STREAM_DIMS \
@@ -117,7 +121,7 @@ static inline struct hyper_mix hyper_mix(struct vkz_ref *ref, const struct hyper
         .columns = columns,
     };
     for (int64_t i = 0; i < s * columns; i++) {
-        mix.value[i] = (real)vkz_ref_in(ref, fixed)[i];
+        mix.value[i] = fixed != NULL ? (real)vkz_ref_in(ref, fixed)[i] : (real)0;
         mix.magnitude[i] = fabs(mix.value[i]);
         if (!h->dynamic) {
             continue;
@@ -139,9 +143,10 @@ static inline struct hyper_mix hyper_mix(struct vkz_ref *ref, const struct hyper
     return mix;
 }
 
-// Coefficients of the token whose streams are x.
+// Coefficients of the token whose streams are x. A backward pass does not need beta's
+// static part: NULL.
 static inline struct hyper_row hyper_row(struct vkz_ref *ref, struct hyper_shape shape,
-                                         const real *x)
+                                         const real *x, const char *fixed_beta)
 {
     const size_t size = (size_t)(shape.s * shape.c) * sizeof(real);
     struct hyper_row h = {
@@ -156,7 +161,7 @@ static inline struct hyper_row hyper_row(struct vkz_ref *ref, struct hyper_shape
     }
     h.alpha = hyper_mix(ref, &h, shape.parts, "am", "wm", "sa");
     h.rho = hyper_mix(ref, &h, shape.s, "ar", "wr", "sa");
-    h.beta = hyper_mix(ref, &h, shape.parts, "bs", "wb", "sb");
+    h.beta = hyper_mix(ref, &h, shape.parts, fixed_beta, "wb", "sb");
     return h;
 }
 
@@ -182,7 +187,7 @@ static inline void hyper_apply(const struct hyper_mix *mix, struct hyper_shape s
 static inline void hyper_pre_row(struct vkz_ref *ref, struct hyper_shape shape,
                                  const real *x, const char *y, const char *beta)
 {
-    const struct hyper_row h = hyper_row(ref, shape, x);
+    const struct hyper_row h = hyper_row(ref, shape, x, "bs");
     hyper_apply(&h.alpha, shape, x, vkz_ref_out(ref, "h0"), vkz_ref_scale(ref, "h0"));
     hyper_apply(&h.rho, shape, x, vkz_ref_out(ref, y), vkz_ref_scale(ref, y));
     double *out = vkz_ref_out(ref, beta), *scale = vkz_ref_scale(ref, beta);
