@@ -2,16 +2,8 @@
 //
 // What the kernels of grouped_gemm share: axes, push constants, buffers, loads, epilogue
 //
-//   x_row(p)              row of x at a position, -1 in padding
-//   load_x(r, i)          x[r, i .. i+3]
-//   load_w(e, row, i)     row `row` of expert e's W as stored, columns i .. i+3
-//   load_dy(p, i)         dy[p, i .. i+3]
-//   store_y4(e, p, i, v)  epilogue and store of four columns; 0 where p is padding
-//   store_dw4(e, j, i, v) dW_e[j, i .. i+3]
-//   grid_set(x, y, z)     the pass grid: workgroups of the pass main
-//   clear_rest()          the pass grid: rows of y past the last tile
-//
-// Nothing is stored past the edges; loads past the end of a row are 0.
+// The hooks of product.glsl, and the two passes: `grid` writes the workgroups of `main` and
+// clears the rows of y past the last tile.
 #ifndef VKZ_MOE_GROUPED_GLSL
 #define VKZ_MOE_GROUPED_GLSL
 
@@ -62,37 +54,62 @@ layout(std430, binding = 11) restrict writeonly buffer Dw4 { vec4 dw4[]; };
 layout(std430, binding = 12) restrict writeonly buffer Grid { uint grid[]; };
 #endif
 
-MOE_LOADER(load_x_, x, x4, VEC_K)
-MOE_LOADER(load_w_k_, w, w4, VEC_K)
-MOE_LOADER(load_w_n_, w, w4, VEC_N)
-MOE_LOADER(load_dy_, dy, dy4, VEC_N)
-MOE_STORER(store_y_, y, y4, VEC_N)
-MOE_STORER_F32(store_dw_, dw, dw4, VEC_K)
+MOE_LOADER(load_x, x, x4, VEC_K)
+MOE_LOADER(load_w_k, w, w4, VEC_K)
+MOE_LOADER(load_w_n, w, w4, VEC_N)
+MOE_LOADER(load_dy, dy, dy4, VEC_N)
+MOE_STORER(store_y, y, y4, VEC_N)
+MOE_STORER_F32(store_dw, dw, dw4, VEC_K)
 
-const uint W_FACTOR = SWIGLU ? 2 : 1;
+const bool PROD_TN = TRANS == TRANS_TN;
+const bool PROD_NN = TRANS == TRANS_NN;
+const bool PROD_GATED = SWIGLU;
+#define PROD_K (TRANS == TRANS_TN ? pc.n : pc.k)
+#define PROD_N (TRANS == TRANS_TN ? pc.k : pc.n)
+#define PROD_BM pc.bm
 
-int x_row(const uint p)
+uint prod_tiles()
+{
+    return args[0];
+}
+
+uint prod_expert(const uint tile)
+{
+    return uint(tile_expert[tile]);
+}
+
+uint prod_begin(const uint expert)
+{
+    return uint(start[expert]);
+}
+
+uint prod_end(const uint expert)
+{
+    return uint(start[expert + 1]);
+}
+
+int prod_from(const uint p)
 {
     const int entry = src[p];
     return entry < 0 ? -1 : GATHER == GATHER_ON ? int(uint(entry) / pc.topk) : int(p);
 }
 
-vec4 load_x(const uint row, const uint i)
+vec4 prod_a(const uint p, const uint from, const uint i)
 {
-    return load_x_(row * pc.k, i, pc.k);
+    return TRANS == TRANS_TN ? load_dy(p * pc.n, i, pc.n) : load_x(from * pc.k, i, pc.k);
 }
 
-vec4 load_w(const uint expert, const uint row, const uint i)
+vec4 prod_b(const uint p, const uint from, const uint i)
+{
+    return load_x(from * pc.k, i, pc.k);
+}
+
+vec4 prod_w(const uint expert, const uint row, const uint i)
 {
     if (TRANS == TRANS_NN) {
-        return load_w_n_((expert * pc.k + row) * pc.n, i, pc.n);
+        return load_w_n((expert * pc.k + row) * pc.n, i, pc.n);
     }
-    return load_w_k_((expert * pc.n * W_FACTOR + row) * pc.k, i, pc.k);
-}
-
-vec4 load_dy(const uint p, const uint i)
-{
-    return load_dy_(p * pc.n, i, pc.n);
+    return load_w_k((expert * pc.n * (SWIGLU ? 2 : 1) + row) * pc.k, i, pc.k);
 }
 
 float finish(const uint expert, const uint p, const uint col, const float sum)
@@ -113,46 +130,55 @@ float finish(const uint expert, const uint p, const uint col, const float sum)
                                             : v;
 }
 
-void store_y4(const uint expert, const uint p, const bool padding, const uint col,
-              const vec4 sum)
+void prod_store(const uint expert, const uint p, const bool padding, const uint col,
+                const vec4 gate, const vec4 sum)
 {
     vec4 v = sum;
-    if (EPILOGUE >= EPILOGUE_BIAS && !SWIGLU) {
+    if (SWIGLU) {
+        v *= vec4(vkz_silu(gate.x), vkz_silu(gate.y), vkz_silu(gate.z), vkz_silu(gate.w));
+    } else if (EPILOGUE >= EPILOGUE_BIAS) {
         [[unroll]] for (uint j = 0; j < 4; ++j) {
             v[j] = finish(expert, p, min(col + j, pc.n - 1), sum[j]);
         }
     }
-    store_y_(p * pc.n, col, pc.n, padding ? vec4(0.0) : v);
+    store_y(p * pc.n, col, pc.n, padding ? vec4(0.0) : v);
 }
 
-void store_dw4(const uint expert, const uint row, const uint col, const vec4 sum)
+void prod_store_expert(const uint expert, const uint row, const uint col, const vec4 sum)
 {
     if (row < pc.n) {
-        store_dw_((expert * pc.n + row) * pc.k, col, pc.k, sum);
+        store_dw((expert * pc.n + row) * pc.k, col, pc.k, sum);
     }
 }
 
 #ifdef PASS_GRID
-void grid_set(const uvec3 groups)
+#define PRODUCT_GRID
+#endif
+#include "moe/product.glsl"
+
+#ifdef PASS_GRID
+void main()
 {
     if (gl_GlobalInvocationID.x == 0) {
+        const uvec3 groups = product_grid(pc.n, PROD_N, args[0], pc.experts);
         grid[0] = groups.x;
         grid[1] = groups.y;
         grid[2] = groups.z;
     }
-}
-
-void clear_rest()
-{
     const uint quads = (pc.n + 3) / 4;
     if (TRANS != TRANS_TN) {
         for (uint p = args[0] * pc.bm + gl_WorkGroupID.x; p < pc.cap_total;
              p += gl_NumWorkGroups.x) {
             for (uint q = gl_LocalInvocationID.x; q < quads; q += gl_WorkGroupSize.x) {
-                store_y_(p * pc.n, 4 * q, pc.n, vec4(0.0));
+                store_y(p * pc.n, 4 * q, pc.n, vec4(0.0));
             }
         }
     }
+}
+#else
+void main()
+{
+    product_main();
 }
 #endif
 

@@ -26,9 +26,8 @@
         }                                                                               \
         vec4 four = vec4(0.0);                                                          \
         [[unroll]] for (uint j = 0; j < 4u; j++) {                                      \
-            if (i + j < end) {                                                          \
-                four[j] = load(x[base + i + j]);                                        \
-            }                                                                           \
+            const float one = load(x[base + min(i + j, end - 1u)]);                     \
+            four[j] = i + j < end ? one : 0.0;                                          \
         }                                                                               \
         return four;                                                                    \
     }
