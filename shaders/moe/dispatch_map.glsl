@@ -17,6 +17,7 @@ layout(std430, binding = 5) restrict writeonly buffer TileExpert { int tile_expe
 layout(std430, binding = 6) restrict writeonly buffer Args { uint args[]; };
 layout(std430, binding = 7) restrict buffer Counters { uint counters[]; };
 
+#define MAP_SCAN
 shared uint map_share[gl_WorkGroupSize.x];
 
 uint map_bin(const uint entry)

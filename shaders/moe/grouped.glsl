@@ -160,7 +160,8 @@ void prod_store_expert(const uint expert, const uint row, const uint col, const 
 void main()
 {
     if (gl_GlobalInvocationID.x == 0) {
-        const uvec3 groups = product_grid(pc.n, PROD_N, args[0], pc.experts);
+        const uvec3 groups = PROD_TN ? product_grid_expert(pc.n, pc.k, pc.experts)
+                                     : product_grid(pc.n, args[0], SWIGLU);
         grid[0] = groups.x;
         grid[1] = groups.y;
         grid[2] = groups.z;

@@ -22,6 +22,7 @@
 //   void map_put(int place, uint entry)    the scatter, every entry; -1: no place
 //   void map_put_padding(uint place)       the scatter, every other place
 //   void map_put_tile(uint tile, int bin)  the scatter, every tile; -1: past the end
+// and, when it defines MAP_SCAN for the scan,
 //   shared uint map_share[gl_WorkGroupSize.x]
 // Passes that do not call a function may leave its hooks empty.
 #ifndef VKZ_MOE_MAP_GLSL
@@ -62,6 +63,8 @@ void map_count(const map_shape s, const uint part)
         }
     }
 }
+
+#ifdef MAP_SCAN
 
 // A lane takes a run of consecutive experts, so that two walks and one exchange are all.
 void map_scan(const map_shape s)
@@ -107,6 +110,8 @@ void map_scan(const map_shape s)
         map_put_end(total);
     }
 }
+
+#endif
 
 // `lanes` lanes share what is no entry's.
 void map_scatter(const map_shape s, const uint part, const uint lanes)

@@ -54,10 +54,15 @@ layout(std430, binding = 4) restrict readonly buffer Res4 { W4 res4[]; };
 layout(std430, binding = 5) restrict writeonly buffer Y { T y[]; };
 layout(std430, binding = 5) restrict writeonly buffer Y4 { W4 y4[]; };
 
-ROWS_LOADER(gather_load, ys, ys4, pc.width)
+ROWS_LOADER(load_ys, ys, ys4, pc.width)
 ROWS_LOADER(load_shared, shared_, shared4, pc.width)
 ROWS_LOADER(load_res, res, res4, pc.width)
 ROWS_STORER(store_y, y, y4, pc.width)
+
+vec4 gather_load(const uint p, const uint q)
+{
+    return load_ys(p * pc.width, q);
+}
 
 int gather_pos(const uint entry)
 {
@@ -81,6 +86,9 @@ void gather_store(const uint t, const uint q, const vec4 sum)
     store_y(t * pc.width, q, v);
 }
 
+#define GATHER_ROWS pc.rows
+#define GATHER_TOPK pc.topk
+#define GATHER_WIDTH pc.width
 #include "moe/gather_rows.glsl"
 
 void main()

@@ -37,11 +37,17 @@ uint prod_ceildiv(const uint a, const uint b) { return (a + b - 1) / b; }
 // Columns of y that a tile has: half of its columns of W where there are two.
 const uint PROD_TILE_Y = PROD_GATED ? TILE_N / 2 : TILE_N;
 
-uvec3 product_grid(const uint rows, const uint n, const uint tiles, const uint experts)
+// Workgroups of a product with `n` columns; `gated`: two W side by side.
+uvec3 product_grid(const uint n, const uint tiles, const bool gated)
 {
-    return PROD_TN ? uvec3(prod_ceildiv(n, TILE_N), prod_ceildiv(rows, TILE_M), experts)
-                   : uvec3(prod_ceildiv(n, PROD_TILE_Y),
-                           min(tiles * prod_ceildiv(PROD_BM, TILE_M), 65535), 1);
+    return uvec3(prod_ceildiv(n, gated ? TILE_N / 2 : TILE_N),
+                 min(tiles * prod_ceildiv(PROD_BM, TILE_M), 65535), 1);
+}
+
+// The same by expert, for d_e of `rows` rows.
+uvec3 product_grid_expert(const uint rows, const uint n, const uint experts)
+{
+    return uvec3(prod_ceildiv(n, TILE_N), prod_ceildiv(rows, TILE_M), experts);
 }
 
 #ifndef PRODUCT_GRID

@@ -39,8 +39,13 @@ layout(std430, binding = 1) restrict readonly buffer Dxs4 { W4 dxs4[]; };
 layout(std430, binding = 2) restrict writeonly buffer Dx { T dx[]; };
 layout(std430, binding = 2) restrict writeonly buffer Dx4 { W4 dx4[]; };
 
-ROWS_LOADER(gather_load, dxs, dxs4, pc.width)
+ROWS_LOADER(load_dxs, dxs, dxs4, pc.width)
 ROWS_STORER(store_dx, dx, dx4, pc.width)
+
+vec4 gather_load(const uint p, const uint q)
+{
+    return load_dxs(p * pc.width, q);
+}
 
 int gather_pos(const uint entry)
 {
@@ -57,6 +62,9 @@ void gather_store(const uint t, const uint q, const vec4 sum)
     store_dx(t * pc.width, q, sum);
 }
 
+#define GATHER_ROWS pc.rows
+#define GATHER_TOPK pc.topk
+#define GATHER_WIDTH pc.width
 #include "moe/gather_rows.glsl"
 
 void main()

@@ -41,12 +41,15 @@ struct map_case {
     int load;
 };
 
-#define MAP_CASE(c, value, from) \
+#define ROUTE_CASE(c, value, from) \
     (c) = (struct map_case){ \
         .rows = (int64_t)value(from, "rows"), .topk = (int64_t)value(from, "topk"), \
-        .experts = (int64_t)value(from, "experts"), .bm = (int64_t)value(from, "bm"), \
-        .cap_total = (int64_t)value(from, "cap_total"), \
-        .cap = INT64_MAX, .load = (int)value(from, "load")}
+        .experts = (int64_t)value(from, "experts"), .load = (int)value(from, "load")}
+#define MAP_CASE(c, value, from) \
+    ROUTE_CASE(c, value, from); \
+    (c).bm = (int64_t)value(from, "bm"); \
+    (c).cap_total = (int64_t)value(from, "cap_total"); \
+    (c).cap = INT64_MAX
 
 static inline uint64_t map_random(int64_t row, int64_t draw)
 {
