@@ -318,6 +318,18 @@ vec4 prod_a(const uint p, const uint from, const uint i)
 #endif
 }
 
+// One element, where the products by expert want a column of a.
+float prod_a_one(const uint p, const uint from, const uint i)
+{
+#if defined(PASS_DW1)
+    return hidden[p * hidden_quads() + min(i / 4, hidden_quads() - 1)][i % 4];
+#elif defined(PASS_DW2)
+    return vkz_load(dy[from * pc.width + min(i, pc.width - 1)]);
+#else
+    return 0.0;
+#endif
+}
+
 vec4 prod_b(const uint p, const uint from, const uint i)
 {
 #if defined(PASS_DW2)

@@ -99,6 +99,11 @@ vec4 prod_a(const uint p, const uint from, const uint i)
     return TRANS == TRANS_TN ? load_dy(p * pc.n, i, pc.n) : load_x(from * pc.k, i, pc.k);
 }
 
+float prod_a_one(const uint p, const uint from, const uint i)
+{
+    return vkz_load(dy[p * pc.n + min(i, pc.n - 1)]);
+}
+
 vec4 prod_b(const uint p, const uint from, const uint i)
 {
     return load_x(from * pc.k, i, pc.k);

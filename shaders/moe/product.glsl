@@ -17,6 +17,7 @@
 //   int prod_from(uint p)            row that a position takes, -1 in padding
 //   vec4 prod_a(uint p, uint from, uint i)     elements i .. i+3 of a at p; 0 past the end
 //   vec4 prod_b(uint p, uint from, uint i)     the same of b
+//   float prod_a_one(uint p, uint from, uint i)   element i of a: product_lanes only
 //   vec4 prod_w(uint e, uint row, uint i)      elements i .. i+3 of row `row` of W_e
 //   void prod_store(e, p, padding, col, gate, sum)   four columns; gate of the same columns
 //   void prod_store_expert(e, row, col, sum)         the same of d_e
