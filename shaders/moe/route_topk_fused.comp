@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT
+//
+// The experts of a token from the token itself: logits of some tokens, then the choice
+//
+//   l = x wg^T (+ eps_n (softplus(x wn^T) + 0.01)), or cosines of x and wg over temp
+//   s, idx, w of l as in route_topk_row
+//
+// Shazeer arXiv 1701.06538, DeepSeek-V3 2412.19437.
+//
+// Why this one: logits never leave the workgroup. A lane sums four experts for all of the
+// workgroup's tokens at a time, tokens are read at addresses that all lanes share. For
+// many tokens a product by a gemm kernel and route_topk_row read wg less often.
+//
+//! kernel   route_topk_fused
+//! op       route_topk/1
+//! tier     T0
+//! bind     1 x      in  T[rows, width]  when INPUT == INPUT.x
+//! bind     2 wg     in  T[experts, width]  when INPUT == INPUT.x
+//! bind     3 bias   in  f32[experts]  when BIAS == BIAS.on
+//! bind     4 eps_n  in  f32[rows, experts]  when NOISE == NOISE.on
+//! bind     5 wn     in  T[experts, width]  when NOISE == NOISE.on
+//! bind     6 valid  in  u32[ceildiv(rows,32)]  when MASK == MASK.on
+//! bind     7 given  in  i32[rows, topk]  when CHOICE == CHOICE.given
+//! bind     8 idx    out i32[rows, topk]  when CHOICE == CHOICE.topk
+//! bind     9 w      out f32[rows, topk]
+//! bind     10 score out f32[rows, experts]  when SAVE == SAVE.on
+//! push     rows:u32 experts:u32 topk:u32 ngroup:u32 kgroup:u32 scale:f32 eps:f32 width:u32 temp:f32
+//! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64
+//! spec     3 ROUTE_LANES u32 16 = is_cpu?max(1,floordiv(WG_SIZE,4)):experts>256?64:16   // lanes a token chooses with
+//! spec     4 E_PAD u32 32 = max(32,next_pow2(experts))
+//! spec     5 TOPK_PAD u32 8 = max(8,next_pow2(topk))
+//! spec     6 VEC u32 1 = width % 4 == 0 ? 4 : 1   // elements a load
+//! spec     17 SCORE u32 0
+//! spec     18 ORDER u32 0
+//! spec     19 RENORM u32 0
+//! spec     20 BIAS u32 0
+//! spec     21 GROUPS u32 0
+//! spec     22 NOISE u32 0
+//! spec     23 MASK u32 0
+//! spec     24 CHOICE u32 0
+//! spec     25 SAVE u32 0
+//! let      tokens floordiv(WG_SIZE,ROUTE_LANES)
+//! when     INPUT == INPUT.x && experts <= 512 : it makes logits of x and keeps them in shared memory
+//! shared   4*tokens*(2*E_PAD+2*TOPK_PAD)+4*(GROUPS==1?tokens*E_PAD:1)+16*WG_SIZE
+//! pass     main  groups min(ceildiv(rows,tokens),65535)
+//! variant  f32  T=f32
+//! variant  f16  T=f16 tier=T1
+//! variant  bf16 T=bf16 tier=T1
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+
+#include "lib/words.glsl"
+
+layout(local_size_x = 64, local_size_x_id = 0) in;
+layout(constant_id = 3) const uint ROUTE_LANES = 16;
+layout(constant_id = 4) const uint E_PAD = 32;
+layout(constant_id = 5) const uint TOPK_PAD = 8;
+layout(constant_id = 6) const uint VEC = 1;
+layout(constant_id = 22) const uint NOISE = 0;
+
+layout(set = 0, binding = 1, std430) restrict readonly buffer X { T x[]; };
+layout(set = 0, binding = 1, std430) restrict readonly buffer X4 { W4 x4[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer Wg { T wg[]; };
+layout(set = 0, binding = 2, std430) restrict readonly buffer Wg4 { W4 wg4[]; };
+layout(set = 0, binding = 4, std430) restrict readonly buffer EpsN { float eps_n[]; };
+layout(set = 0, binding = 5, std430) restrict readonly buffer Wn { T wn[]; };
+layout(set = 0, binding = 5, std430) restrict readonly buffer Wn4 { W4 wn4[]; };
+
+layout(push_constant, std430) uniform Push {
+    uint rows, experts, topk, ngroup, kgroup;
+    float scale, eps;
+    uint width;
+    float temp;
+} pc;
+
+#include "moe/route.glsl"
+
+// Elements 4q .. 4q+3 of a row, 0 beyond its end.
+#define LOADER(name, words, words4) \
+    vec4 name(const uint row, const uint q) \
+    { \
+        if (VEC == 4) { \
+            return vkz_load_w4(words4[row * (pc.width / 4u) + q]); \
+        } \
+        vec4 v = vec4(0.0); \
+        [[dont_unroll]] for (uint i = 0; i < 4u; i++) { \
+            if (4u * q + i < pc.width) { \
+                v[i] = vkz_load(words[row * pc.width + 4u * q + i]); \
+            } \
+        } \
+        return v; \
+    }
+
+LOADER(load_x, x, x4)
+LOADER(load_wg, wg, wg4)
+LOADER(load_wn, wn, wn4)
+
+vec4 sums[ROUTE_ROWS];     // of four experts, a token
+vec4 square_g;             // |wg|^2 of the four
+float square_x[ROUTE_ROWS];
+
+void products(const uint first, const uint expert, const bool noise)
+{
+    [[unroll]] for (uint t = 0; t < ROUTE_ROWS; t++) {
+        sums[t] = vec4(0.0);
+        square_x[t] = 0.0;
+    }
+    square_g = vec4(0.0);
+    uvec4 e = min(uvec4(expert, expert + 1u, expert + 2u, expert + 3u), pc.experts - 1u);
+    for (uint q = 0; q < (pc.width + 3u) / 4u; q++) {
+        vec4 g0, g1, g2, g3;
+        if (noise) {
+            g0 = load_wn(e.x, q);
+            g1 = load_wn(e.y, q);
+            g2 = load_wn(e.z, q);
+            g3 = load_wn(e.w, q);
+        } else {
+            g0 = load_wg(e.x, q);
+            g1 = load_wg(e.y, q);
+            g2 = load_wg(e.z, q);
+            g3 = load_wg(e.w, q);
+        }
+        if (SCORE == SCORE_COSINE) {
+            square_g += vec4(dot(g0, g0), dot(g1, g1), dot(g2, g2), dot(g3, g3));
+        }
+        [[unroll]] for (uint t = 0; t < ROUTE_ROWS; t++) {
+            const vec4 a = load_x(min(first + t, pc.rows - 1u), q);
+            sums[t] += vec4(dot(a, g0), dot(a, g1), dot(a, g2), dot(a, g3));
+            if (SCORE == SCORE_COSINE) {
+                square_x[t] += dot(a, a);
+            }
+        }
+    }
+}
+
+void main()
+{
+    for (uint first = gl_WorkGroupID.x * ROUTE_ROWS; first < pc.rows;
+         first += gl_NumWorkGroups.x * ROUTE_ROWS) {
+        route_begin(first);
+        for (uint expert = 4u * gl_LocalInvocationID.x; expert < pc.experts;
+             expert += 4u * gl_WorkGroupSize.x) {
+            products(first, expert, false);
+            [[unroll]] for (uint t = 0; t < ROUTE_ROWS; t++) {
+                vec4 l = sums[t];
+                if (SCORE == SCORE_COSINE) {
+                    l /= sqrt(max(square_x[t], 1e-24)) * sqrt(max(square_g, 1e-24)) *
+                         pc.temp;
+                }
+                [[unroll]] for (uint i = 0; i < 4u; i++) {
+                    route_l[t * E_PAD + expert + i] = l[i];
+                }
+            }
+            if (NOISE != 0) {
+                products(first, expert, true);
+                [[unroll]] for (uint t = 0; t < ROUTE_ROWS; t++) {
+                    const uint row = min(first + t, pc.rows - 1u);
+                    for (uint i = 0; i < 4u; i++) {
+                        const uint e = min(expert + i, pc.experts - 1u);
+                        const float width = vkz_softplus_accurate(sums[t][i]) + 0.01;
+                        route_l[t * E_PAD + expert + i] +=
+                            eps_n[row * pc.experts + e] * width;
+                    }
+                }
+            }
+        }
+        barrier();
+        route_finish();
+        barrier();
+    }
+}
