@@ -1,19 +1,16 @@
 // SPDX-License-Identifier: MIT
 //
-// Routing of ROUTE_ROWS tokens by a workgroup, ROUTE_LANES lanes a token, whose logits are
-// in shared memory
+// The choice for tokens whose logits are in shared memory, see route_lanes.glsl
 //
-//   route_begin(row)   call first: which token this lane works for
-//   route_l[route_at(i)] = logit of expert i    written by anyone, then a barrier
 //   route_finish()     chooses and writes; all lanes of the workgroup call it
 //
-// The includer declares the push constants pc (rows, experts, topk, ngroup, kgroup, scale,
-// eps), E_PAD >= experts and TOPK_PAD >= topk, ROUTE_LANES, and the workgroup size.
+// The includer declares TOPK_PAD >= topk and has topk, ngroup, kgroup, scale and eps among
+// its push constants pc.
 //
 // A round finds the best of what is left: each lane the best of its own experts, then all
 // lanes of the token read each other's. What a round reads, the next but one overwrites:
 // one barrier a round is enough.
-#include "moe/score.glsl"
+#include "moe/route_lanes.glsl"
 
 layout(constant_id = 18) const uint ORDER = 0;
 layout(constant_id = 19) const uint RENORM = 0;
@@ -30,79 +27,16 @@ layout(set = 0, binding = 8, std430) restrict writeonly buffer Idx { int idx[]; 
 layout(set = 0, binding = 9, std430) restrict writeonly buffer Weight { float w[]; };
 layout(set = 0, binding = 10, std430) restrict writeonly buffer Score { float score[]; };
 
-const uint ROUTE_ROWS = gl_WorkGroupSize.x / ROUTE_LANES;
-
-shared float route_l[ROUTE_ROWS * E_PAD];
 shared uint route_key[ROUTE_ROWS * E_PAD];
 shared float route_group[GROUPS != 0 ? ROUTE_ROWS * E_PAD : 1];
 shared int route_chosen[ROUTE_ROWS * TOPK_PAD];
 shared float route_weight[ROUTE_ROWS * TOPK_PAD];
-shared uvec2 route_part[2 * gl_WorkGroupSize.x];
-
-uint route_row;  // this lane's token; may be beyond the last
-uint route_slot; // its number in the workgroup
-uint route_lane; // this lane's number in the token
-bool route_live; // the token exists
-uint route_half_ = 0u;
-
-void route_begin(const uint first)
-{
-    route_slot = gl_LocalInvocationID.x / ROUTE_LANES;
-    route_lane = gl_LocalInvocationID.x % ROUTE_LANES;
-    route_row = first + route_slot;
-    route_live = route_row < pc.rows;
-}
-
-uint route_at(const uint i)
-{
-    return route_slot * E_PAD + i;
-}
-
 uint select_load(const uint i)
 {
     return route_key[route_at(i)];
 }
 
 #include "lib/select.glsl"
-
-// What the other lanes of the token said begins here.
-uint route_share_(const uvec2 mine)
-{
-    const uint first = route_half_ * gl_WorkGroupSize.x;
-    route_half_ = 1u - route_half_;
-    route_part[first + gl_LocalInvocationID.x] = mine;
-    barrier();
-    return first + route_slot * ROUTE_LANES;
-}
-
-float route_largest_()
-{
-    float m = -3.0e38;
-    for (uint i = route_lane; i < pc.experts; i += ROUTE_LANES) {
-        const float l = route_l[route_at(i)];
-        m = l > m ? l : m;
-    }
-    const uint first = route_share_(uvec2(floatBitsToUint(m), 0u));
-    for (uint j = 0; j < ROUTE_LANES; j++) {
-        const float other = uintBitsToFloat(route_part[first + j].x);
-        m = other > m ? other : m;
-    }
-    return m;
-}
-
-float route_total_(const float largest)
-{
-    float sum = 0.0;
-    for (uint i = route_lane; i < pc.experts; i += ROUTE_LANES) {
-        sum += vkz_exp_accurate(route_l[route_at(i)] - largest);
-    }
-    const uint first = route_share_(uvec2(floatBitsToUint(sum), 0u));
-    sum = 0.0;
-    for (uint j = 0; j < ROUTE_LANES; j++) {
-        sum += uintBitsToFloat(route_part[first + j].x);
-    }
-    return sum;
-}
 
 // Order key of a value; a NaN's is that of -inf. 0 stays free for what cannot be chosen.
 uint route_key_(const float x)
@@ -229,8 +163,8 @@ void route_finish()
     float largest = 0.0;
     float total = 1.0;
     if (SCORE_SOFT) {
-        largest = route_largest_();
-        total = route_total_(largest);
+        largest = route_largest();
+        total = route_total(largest);
     }
     if (CHOICE == 0) {
         route_choose_(largest);

@@ -5,6 +5,9 @@
 //   score_sigmoid(l)   1 / (1 + e^-l), also where that is small
 //   score_of(l)        by the axis SCORE: sigmoid or sqrt(softplus)
 //   SCORE_SOFT         the score is a softmax: score_of does not apply
+#ifndef MOE_SCORE_GLSL
+#define MOE_SCORE_GLSL
+
 #include "lib/exp.glsl"
 
 layout(constant_id = 17) const uint SCORE = 0;
@@ -25,3 +28,5 @@ float score_of(const float l)
 {
     return SCORE == SCORE_SIGMOID ? score_sigmoid(l) : sqrt(vkz_softplus_accurate(l));
 }
+
+#endif
