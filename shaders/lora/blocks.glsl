@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: MIT
+//
+// Matrices read as blocks of 4 x 4, for products whose sums run over several matrices
+//
+//   LORA_MATRIX(f, x, x4, VEC, rows, cols)
+//       defines void f(row, col, out vec4 b[4]): b[i] = X[row + i, col .. col + 3], zeros
+//       outside, of a matrix of T declared twice, as T x[] and as W4 x4[] (see
+//       lib/words.glsl); VEC is 4 where cols is a multiple of four. col is one always.
+//   LORA_SCRATCH(f, x4, rows, quads)
+//       the same of a matrix of float with rows of `quads` groups of four, as vec4 x4[]
+//   lora_transpose(b)
+#ifndef VKZ_LORA_BLOCKS_GLSL
+#define VKZ_LORA_BLOCKS_GLSL
+
+#extension GL_EXT_control_flow_attributes : require
+
+#include "lib/num.glsl"
+#include "lib/words.glsl"
+
+#define LORA_MATRIX(name, x, x4, VEC, rows, cols)                                       \
+    void name(const uint row, const uint col, out vec4 block[4])                        \
+    {                                                                                   \
+        [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
+            block[i] = vec4(0.0);                                                       \
+            if (row + i < (rows) && col < (cols)) {                                     \
+                if (VEC == 4) {                                                         \
+                    block[i] = vkz_load_w4(x4[((row + i) * (cols) + col) / 4]);         \
+                } else {                                                                \
+                    [[unroll]] for (uint c = 0; c < 4; ++c) {                           \
+                        if (col + c < (cols)) {                                         \
+                            block[i][c] = vkz_load(x[(row + i) * (cols) + col + c]);    \
+                        }                                                               \
+                    }                                                                   \
+                }                                                                       \
+            }                                                                           \
+        }                                                                               \
+    }
+
+#define LORA_SCRATCH(name, x4, rows, quads)                                             \
+    void name(const uint row, const uint col, out vec4 block[4])                        \
+    {                                                                                   \
+        [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
+            block[i] = row + i < (rows) && col / 4 < (quads)                            \
+                           ? x4[(row + i) * (quads) + col / 4]                          \
+                           : vec4(0.0);                                                 \
+        }                                                                               \
+    }
+
+void lora_transpose(inout vec4 block[4])
+{
+    const mat4 turned = transpose(mat4(block[0], block[1], block[2], block[3]));
+    block[0] = turned[0];
+    block[1] = turned[1];
+    block[2] = turned[2];
+    block[3] = turned[3];
+}
+
+// Four elements of a row that ends at `end`; the rest is dropped.
+#define LORA_STORE(x, x4, VEC, base, col, end, v)                                       \
+    if (VEC == 4) {                                                                     \
+        x4[((base) + (col)) / 4] = vkz_store_w4(v);                                     \
+    } else {                                                                            \
+        [[unroll]] for (uint c_ = 0; c_ < 4; ++c_) {                                    \
+            if ((col) + c_ < (end)) {                                                   \
+                x[(base) + (col) + c_] = vkz_store((v)[c_]);                            \
+            }                                                                           \
+        }                                                                               \
+    }
+
+#endif
