@@ -17,22 +17,22 @@
 #include "lib/num.glsl"
 #include "lib/words.glsl"
 
-#define LORA_MATRIX(name, x, x4, VEC, rows, cols)                                       \
+// Indices beyond the edge are clamped and what was loaded there replaced: a load without a
+// branch is less code.
+#define LORA_MATRIX(name, one, x4, VEC, rows, cols)                                       \
     void name(const uint row, const uint col, out vec4 block[4])                        \
     {                                                                                   \
+        const bvec4 inside = lessThan(col + uvec4(0, 1, 2, 3), uvec4(cols));            \
         [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
-            block[i] = vec4(0.0);                                                       \
-            if (row + i < (rows) && col < (cols)) {                                     \
-                if (VEC == 4) {                                                         \
-                    block[i] = vkz_load_w4(x4[((row + i) * (cols) + col) / 4]);         \
-                } else {                                                                \
-                    [[unroll]] for (uint c = 0; c < 4; ++c) {                           \
-                        if (col + c < (cols)) {                                         \
-                            block[i][c] = vkz_load(x[(row + i) * (cols) + col + c]);    \
-                        }                                                               \
-                    }                                                                   \
-                }                                                                       \
+            const uint base = min(row + i, (rows) - 1) * (cols);                        \
+            if (VEC == 4) {                                                             \
+                block[i] = vkz_load_w4(x4[(base + min(col, (cols) - 4)) / 4]);          \
+            } else {                                                                    \
+                const uvec4 at = base + min(col + uvec4(0, 1, 2, 3), uvec4((cols) - 1)); \
+                block[i] = vec4(vkz_load(one[at.x]), vkz_load(one[at.y]), vkz_load(one[at.z]), \
+                                vkz_load(one[at.w]));                                     \
             }                                                                           \
+            block[i] = mix(vec4(0.0), block[i], row + i < (rows) ? inside : bvec4(false)); \
         }                                                                               \
     }
 
@@ -40,9 +40,9 @@
     void name(const uint row, const uint col, out vec4 block[4])                        \
     {                                                                                   \
         [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
-            block[i] = row + i < (rows) && col / 4 < (quads)                            \
-                           ? x4[(row + i) * (quads) + col / 4]                          \
-                           : vec4(0.0);                                                 \
+            const uint at = min(row + i, (rows) - 1) * (quads) + min(col / 4, (quads) - 1); \
+            block[i] = mix(vec4(0.0), x4[at],                                           \
+                           bvec4(row + i < (rows) && col / 4 < (quads)));               \
         }                                                                               \
     }
 

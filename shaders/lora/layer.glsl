@@ -126,25 +126,20 @@ void block_w(const uint row, const uint col, out vec4 block[4])
         block_w_t(row, col, block);
         return;
     }
+    const bvec4 inside = lessThan(col + uvec4(0, 1, 2, 3), uvec4(pc.k));
+    const uint blocks = WTYPE == WTYPE_I8_BLOCK ? (pc.k + LORA_BLOCK - 1) / LORA_BLOCK : 1;
+    const uint own = WTYPE == WTYPE_I8_BLOCK ? min(col, pc.k - 1) / LORA_BLOCK : 0;
     [[unroll]] for (uint i = 0; i < 4; ++i) {
-        block[i] = vec4(0.0);
-        if (row + i < pc.n && col < pc.k) {
-            const uint at = (row + i) * pc.k + col;
-            const float scale = WTYPE == WTYPE_I8_BLOCK
-                                    ? wscale[(row + i) * ((pc.k + LORA_BLOCK - 1) / LORA_BLOCK)
-                                             + col / LORA_BLOCK]
-                                    : wscale[row + i];
-            if (VEC_K == 4) {
-                block[i] = vec4(vkz_i8x4(wq[at / 4])) * scale;
-            } else {
-                [[unroll]] for (uint c = 0; c < 4; ++c) {
-                    if (col + c < pc.k) {
-                        const uint e = at + c;
-                        block[i][c] = scale * float(int(wq[e / 4] << (24 - 8 * (e % 4))) >> 24);
-                    }
-                }
-            }
+        const uint o = min(row + i, pc.n - 1);
+        if (VEC_K == 4) {
+            block[i] = vec4(vkz_i8x4(wq[(o * pc.k + min(col, pc.k - 4)) / 4]));
+        } else {
+            const uvec4 at = o * pc.k + min(col + uvec4(0, 1, 2, 3), uvec4(pc.k - 1));
+            const uvec4 words = uvec4(wq[at.x / 4], wq[at.y / 4], wq[at.z / 4], wq[at.w / 4]);
+            block[i] = vec4(ivec4(words << (24 - 8 * (at % 4))) >> 24);
         }
+        block[i] = mix(vec4(0.0), wscale[o * blocks + own] * block[i],
+                       row + i < pc.n ? inside : bvec4(false));
     }
 }
 #else
