@@ -18,7 +18,10 @@
 //   LORA_QUANT           wq; wscale is the next:        the binding's number
 //   LORA_U               the function lora_u(o) gives u, declared before
 //
-// where its op has such a thing.
+// where its op has such a thing; and macros for the names its contract has for diag and
+// column, such as
+//
+//   #define diag dvec
 #ifndef VKZ_LORA_LAYER_GLSL
 #define VKZ_LORA_LAYER_GLSL
 

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT
+//
+// Gradients of a layer with a side path of frozen random matrices
+//
+//   h = (bvec * dy) B,   dx = dy W + (dvec * h) A
+//   ddvec = sum over rows of z * h,   dbvec_o = sum_j B_oj (dy^T (dvec * z))_oj
+//
+// VeRA, arXiv 2310.11454.
+//
+// Why this one: the passes of lora_linear_backward_tile with two diagonals. dbvec comes out
+// of the thin product that is dB's in LoRA, so that (dvec * z) B^T is not formed.
+//
+//! kernel   vera_linear_backward_tile
+//! op       vera_linear_backward/1
+//! tier     T0
+//! bind     0 x      in   T[rows, k]
+//! bind     1 w      in   T[n, k]
+//! bind     2 a      in   T[rank, k]
+//! bind     3 b      in   T[n, rank]
+//! bind     4 dvec   in   f32[rank]
+//! bind     5 bvec   in   f32[n]
+//! bind     6 dy     in   T[rows, n]
+//! bind     7 dx     out  T[rows, k]
+//! bind     8 ddvec  out  f32[rank]
+//! bind     9 dbvec  out  f32[n]
+//! scratch  10 down  f32[2 * parts, rows, 4 * ceildiv(rank,4)]
+//! scratch  11 mid   f32[3, rows, 4 * ceildiv(rank,4)]
+//! scratch  12 grads f32[gparts, k + n, 4 * ceildiv(rank,4)]
+//! push     rows:u32 k:u32 n:u32 rank:u32 parts:u32 gparts:u32
+//! spec     3 TILE_M u32 64 = is_cpu ? 32 : 64   // rows a workgroup
+//! spec     4 TILE_N u32 64 = is_cpu ? 32 : 64   // columns a workgroup
+//! spec     5 TILE_K u32 16
+//! spec     6 REG_M u32 8 = is_cpu ? 4 : 8   // rows a lane
+//! spec     7 REG_N u32 4      // columns a lane
+//! spec     8 THIN_N u32 16   // columns of a tile of the thin products
+//! spec     0 WG_SIZE u32 128 = TILE_M / REG_M * (TILE_N / REG_N)
+//! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
+//! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
+//! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
+//! let      THIN_M WG_SIZE*16/THIN_N
+//! let      parts is_cpu?1:max(1,min(16,min(ceildiv(min(k,n),64),ceildiv(256,ceildiv(rows,THIN_M)*ceildiv(rank,THIN_N)))))
+//! let      gparts is_cpu?1:max(1,min(16,min(ceildiv(rows,64),ceildiv(256,ceildiv(min(k,n),THIN_M)*ceildiv(rank,THIN_N)))))
+//! shared   16 * TILE_K * (max(TILE_M + TILE_N, THIN_M + THIN_N) / 4 + 2)
+//! tuning   reg8   TILE_M=64 TILE_N=64 REG_M=8 REG_N=8
+//! pass     down    groups ceildiv(rank,THIN_N) ceildiv(rows,THIN_M) 2*parts
+//! pass     factor  groups min(ceildiv(rows*ceildiv(rank,4),WG_SIZE),1024)
+//! pass     wide    groups ceildiv(k,TILE_N) ceildiv(rows,TILE_M)
+//! pass     grads   groups ceildiv(rank,THIN_N) ceildiv(max(k,n),THIN_M) 2*gparts
+//! pass     finish  groups min(ceildiv(n,WG_SIZE),1024)
+//! pass     dots    groups ceildiv(rank,4)
+//! variant  f32  T=f32
+//! variant  f16  T=f16 tier=T1
+//! variant  bf16 T=bf16 tier=T1
+#version 460
+#extension GL_GOOGLE_include_directive : require
+
+#define diag dvec
+#define column bvec
+#define ddiag ddvec
+#define dcolumn dbvec
+#define LORA_PUSH uint parts, gparts;
+#define LORA_DIAG 4
+#define LORA_COLUMN 5
+#define LORA_DY 6
+#define LORA_DX 7
+#define LORA_DDIAG 8
+#define LORA_DCOLUMN 9
+#define LORA_DOWN 10
+#define LORA_MID 11
+#define LORA_GRADS 12
+#include "lora/backward.glsl"
