@@ -34,6 +34,8 @@
 //   row_total    shared float array, as long as the includer likes
 //   row_part     shared float[ROW_PART], see below
 //
+// With ROW_ONLY_DOT there is nothing but row_dot, and nothing need be defined.
+//
 // row_sum is meant for registers: its indices must become constants ([[unroll]]).
 #ifndef VKZ_HYPER_ROW_GLSL
 #define VKZ_HYPER_ROW_GLSL
@@ -49,6 +51,14 @@ const uint ROW_LEVELS = ROW_ROUNDS > 8 ? 4 : ROW_ROUNDS > 4 ? 3 : ROW_ROUNDS > 2
 const uint ROW_CHUNK = gl_WorkGroupSize.x > 16 ? 16 : 64;
 const uint ROW_STRIDE = ROW_CHUNK + 1;
 #define ROW_PART (gl_WorkGroupSize.x * (gl_WorkGroupSize.x > 16 ? 17 : 65))
+
+// The four products of a group, in order. Written as fma: nothing is left to contraction.
+float row_dot(const vec4 x, const vec4 w, const float sum)
+{
+    return fma(x.w, w.w, fma(x.z, w.z, fma(x.y, w.y, fma(x.x, w.x, sum))));
+}
+
+#ifndef ROW_ONLY_DOT
 
 float row_sum[ROW_SUMS];
 float row_level[ROW_LEVELS * ROW_SUMS];
@@ -82,12 +92,6 @@ bool row_holds(const uint r, const uint quads)
 {
     const uint first = row_strand(r) - gl_LocalInvocationID.x;
     return first / 8u * 8u * row_steps(quads) + first % 8u < quads;
-}
-
-// The four products of a group, in order. Written as fma: nothing is left to contraction.
-float row_dot(const vec4 x, const vec4 w, const float sum)
-{
-    return fma(x.w, w.w, fma(x.z, w.z, fma(x.y, w.y, fma(x.x, w.x, sum))));
 }
 
 void row_clear()
@@ -148,5 +152,7 @@ void row_finish(const uint at, const uint count)
         barrier();
     }
 }
+
+#endif // ROW_ONLY_DOT
 
 #endif
