@@ -5,13 +5,21 @@
 // Pass pack: four rows (or columns) and four k at a time, the 4x4 block that is
 // contiguous in both layouts after a transposition in registers. Lanes run along the
 // memory.
+//
+// Other ops' products define PACK_IO, having what stands in for gemm/io.glsl (TRANS, pc.m,
+// n and k, load_block_a, load_block_b, store_c4), and PACK_BIND, the panels' first binding.
 #extension GL_EXT_control_flow_attributes : require
 
 layout(local_size_x = 4, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint TILE_ROWS = 16;
 layout(constant_id = 4) const uint TILE_COLS = 1;
 
+#ifndef PACK_IO
 #include "gemm/io.glsl"
+#endif
+#ifndef PACK_BIND
+#define PACK_BIND 6
+#endif
 
 const uint PACK_CHUNK = 2; // groups of four k that a workgroup packs at a time
 
@@ -34,8 +42,8 @@ uint base_pb() { return 0; }
 
 #ifdef PASS_PACK
 
-layout(std430, binding = 6) restrict writeonly buffer BufferPa { vec4 pa[]; };
-layout(std430, binding = 7) restrict writeonly buffer BufferPb { vec4 pb[]; };
+layout(std430, binding = PACK_BIND) restrict writeonly buffer BufferPa { vec4 pa[]; };
+layout(std430, binding = PACK_BIND + 1) restrict writeonly buffer BufferPb { vec4 pb[]; };
 
 void pack_a(const uint strip, const uint q)
 {
@@ -114,8 +122,8 @@ void main()
 
 #else // PASS_MAIN
 
-layout(std430, binding = 6) restrict readonly buffer BufferPa { vec4 pa[]; };
-layout(std430, binding = 7) restrict readonly buffer BufferPb { vec4 pb[]; };
+layout(std430, binding = PACK_BIND) restrict readonly buffer BufferPa { vec4 pa[]; };
+layout(std430, binding = PACK_BIND + 1) restrict readonly buffer BufferPb { vec4 pb[]; };
 
 const uint LANES = gl_WorkGroupSize.x;
 
