@@ -11,7 +11,7 @@
 //   dw1 dw2              backward: Σ over an expert's entries of d[a; b] ⊗ x, dy ⊗ w h
 //   down combine         backward: W1_eᵀ d[a; b], then the sum of a token's entries
 //
-// A tile of the map is one of the products: TILE_M rows. The shared expert is one more expert, and one more entry of every token, with weight 1.
+// A tile of the map is one of the products: as many rows. The shared expert is one more expert, and one more entry of every token, with weight 1.
 // What lies between passes is float; its rows begin at multiples of four, zeros behind.
 #ifndef VKZ_MOE_FFN_GLSL
 #define VKZ_MOE_FFN_GLSL
