@@ -301,7 +301,7 @@ void weigh(const bool live, const bool on)
     const bool by_chosen = ORDER != 0 || (SCORE_SOFT && SUM == 0);
     float l[LIST];
     float most = -3.0e38;
-    [[unroll]] for (uint t = 0; t < LIST; t++) {
+    [[dont_unroll]] for (uint t = 0; t < LIST; t++) {
         const uint expert = min(INDEX - (best[t] & INDEX), pc.experts - 1u);
         l[t] = t < pc.topk ? logits[row * pc.experts + expert] : 0.0;
         most = t < pc.topk && l[t] > most ? l[t] : most;
@@ -312,7 +312,7 @@ void weigh(const bool live, const bool on)
         most = largest;
     }
     float sum = 0.0;
-    [[unroll]] for (uint t = 0; t < LIST; t++) {
+    [[dont_unroll]] for (uint t = 0; t < LIST; t++) {
         l[t] = SCORE_SOFT ? vkz_exp_accurate(l[t] - most) / under : score_of(l[t]);
         sum += t < pc.topk ? l[t] : 0.0;
     }
@@ -324,7 +324,7 @@ void weigh(const bool live, const bool on)
     } else if (RENORM != 0) {
         factor /= sum < pc.eps ? pc.eps : sum;
     }
-    [[unroll]] for (uint t = 0; t < LIST; t++) {
+    [[dont_unroll]] for (uint t = 0; t < LIST; t++) {
         if (live && t < pc.topk) {
             idx[row * pc.topk + t] = on ? int(INDEX - (best[t] & INDEX)) : -1;
             w[row * pc.topk + t] = on ? l[t] * factor : 0.0;
