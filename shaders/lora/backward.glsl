@@ -255,7 +255,7 @@ bool second; // G, not the transpose of dA
 void load_block_a(const uint row, const uint q, out vec4 block[4])
 {
 #ifdef LORA_NORM
-    if (q >= quads_rows()) {
+    if (NORM != NORM_GIVEN && q >= quads_rows()) {
         norm_block_a(row, q - quads_rows(), block);
         return;
     }
@@ -271,7 +271,7 @@ void load_block_a(const uint row, const uint q, out vec4 block[4])
 void load_block_b(const uint q, const uint col, out vec4 block[4])
 {
 #ifdef LORA_NORM
-    if (q >= quads_rows()) {
+    if (NORM != NORM_GIVEN && q >= quads_rows()) {
         norm_block_b(q - quads_rows(), col, block);
         return;
     }
