@@ -415,4 +415,18 @@ MUTANTS = (
            DELTA_BACK.replace("heads=2,", "heads=4,", 1),
            ((BACK, "sum_q += dqh[at];", "sum_q += x == 0u ? dqh[at] : 0.0;"),),
            pass_="finish"),
+    # --- mhc ---
+    Mutant("Sinkhorn ends with the rows", "mhc_sinkhorn_lane",
+           "mhc_sinkhorn@rows=5,streams=4,iters=2,fill.logits=normal(2)",
+           (("hyper/sinkhorn.glsl", "sinkhorn_rows(eps); sinkhorn_columns(eps); }",
+             "sinkhorn_columns(eps); sinkhorn_rows(eps); }"),)),
+    Mutant("comb not transposed", "mhc_post_row", "mhc_post@rows=3,streams=4,width=20",
+           (("hyper/mhc_post.glsl", "vec4(mhc_post_x[i * STREAMS + j])",
+             "vec4(mhc_post_x[j * STREAMS + i])"),)),
+    Mutant("columns past the end counted", "mhc_pre_row", "mhc_pre@rows=3,streams=3,width=36",
+           (("hyper/mhc.glsl", "mhc_x[t] = inside ? x : vec4(0.0);", "mhc_x[t] = x;"),)),
+    Mutant("norm's gradient left out", "mhc_pre_backward_row",
+           "mhc_pre_backward@rows=3,streams=4,width=12",
+           (("hyper/mhc_pre_backward_row.comp", "norm * norm * norm * product /",
+             "0.0 * product /"),), pass_="coef"),
 )
