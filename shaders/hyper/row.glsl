@@ -63,6 +63,7 @@ float row_dot(const vec4 x, const vec4 w, const float sum)
 float row_sum[ROW_SUMS];
 float row_level[ROW_LEVELS * ROW_SUMS];
 float row_tree[gl_WorkGroupSize.x];
+float row_copy[ROW_SUMS];
 
 // Strand of this lane in round r: the bits of r in opposite order are its highest.
 uint row_strand(const uint r)
@@ -130,9 +131,20 @@ void row_finish(const uint at, const uint count)
     const uint lanes = gl_WorkGroupSize.x;
     const uint lane = gl_LocalInvocationID.x;
     [[unroll]] for (uint c = 0; c < ROW_SUMS; c += ROW_CHUNK) {
-        [[unroll]] for (uint i = 0; i < ROW_CHUNK; i++) {
-            if (c + i < ROW_SUMS) {
-                row_part[lane * ROW_STRIDE + i] = row_sum[c + i];
+        if (ROW_CHUNK == 64u) {
+            // Every store to shared memory is a branch a lane on CPU drivers: one in a loop
+            // compiles in a fraction of the time.
+            [[unroll]] for (uint i = 0; i < ROW_SUMS; i++) {
+                row_copy[i] = row_sum[i];
+            }
+            [[dont_unroll]] for (uint i = 0; i < min(ROW_CHUNK, ROW_SUMS - c); i++) {
+                row_part[lane * ROW_STRIDE + i] = row_copy[c + i];
+            }
+        } else {
+            [[unroll]] for (uint i = 0; i < ROW_CHUNK; i++) {
+                if (c + i < ROW_SUMS) {
+                    row_part[lane * ROW_STRIDE + i] = row_sum[c + i];
+                }
             }
         }
         barrier();
