@@ -429,4 +429,17 @@ MUTANTS = (
            "mhc_pre_backward@rows=3,streams=4,width=12",
            (("hyper/mhc_pre_backward_row.comp", "norm * norm * norm * product /",
              "0.0 * product /"),), pass_="coef"),
+    # --- route_topk ---
+    Mutant("equal logits to the higher expert", "route_topk_row",
+           "route_topk@rows=9,experts=64,topk=4,fill.logits=dyadic",
+           (("moe/route.glsl", "best = key > best.x ?", "best = key >= best.x ?"),)),
+    Mutant("one group more than are kept", "route_topk_row",
+           "route_topk@rows=9,experts=64,topk=4,GROUPS=on",
+           (("moe/route.glsl", "better >= pc.kgroup", "better > pc.kgroup"),)),
+    Mutant("weights not renormalised", "route_topk_row",
+           "route_topk@rows=9,experts=64,topk=4,SCORE=sigmoid,RENORM=on",
+           (("moe/route.glsl", "if (RENORM != 0 || ORDER != 0) {", "if (ORDER != 0) {"),)),
+    Mutant("short keys trusted", "route_topk_lane",
+           "route_topk@rows=500,experts=1000,topk=8",
+           (("moe/route_topk_lane.comp", "if (in_doubt()) {", "if (false) {"),)),
 )
