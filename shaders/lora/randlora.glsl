@@ -2,7 +2,7 @@
 //
 // What the RandLoRA kernels share: constants, push block, bases in 4 x 4 blocks
 //
-//   column f = b PR + j of the bases, j < PR: rank rounded up to 4, zeros from rank on
+//   column f = b pr + j of the bases, j < pr: rank rounded up to 4, zeros from rank on
 //   block_a(f, c, out m)   m[i] = gam_b A[j + i, c .. c+3]   f a multiple of 4,
 //   block_b(f, c, out m)   m[i] = B_b[c + i, j .. j+3]       zeros beyond the ends of rows
 //   lam4(f)                lam of four columns
@@ -32,7 +32,7 @@ layout(push_constant, std430) uniform Push {
 #ifndef RAND_DELTA
     uint rows;
 #endif
-    uint k, n, rank;
+    uint k, n, rank, pr, bases;
     float s;
 #ifdef RAND_PARTS
     uint parts;
@@ -51,55 +51,39 @@ layout(set = 0, binding = RAND_A + 5, std430) restrict readonly buffer Gam4 { ve
 
 uint rand_dm() { return WIDE != 0 ? pc.n : pc.k; }
 uint rand_dx() { return WIDE != 0 ? pc.k : pc.n; }
-uint rand_pr() { return (pc.rank + 3) / 4 * 4; }
-uint rand_bases() { return (rand_dm() + pc.rank - 1) / pc.rank; }
-uint rand_columns() { return rand_bases() * rand_pr(); }
+uint rand_columns() { return pc.bases * pc.pr; }
 
 // 3 = (1 / std)^2: every product has one element of A and one of B.
 float side_scale() { return BASIS == BASIS_TERNARY ? 3.0 * pc.s : pc.s; }
 
 LORA_MATRIX(dense_a, a, a4, VEC_DM, pc.rank, rand_dm())
-LORA_MATRIX(dense_b, b, b4, VEC_R, rand_bases() * rand_dx(), pc.rank)
+LORA_MATRIX(dense_b, b, b4, VEC_R, pc.bases * rand_dx(), pc.rank)
 
-int trit(const uint word, const uint place)
-{
-    return bitfieldExtract(int(word), int(2 * place), 2);
-}
-
-vec4 trits(const uint word, const uint place)
-{
-    return vec4(trit(word, place), trit(word, place + 1), trit(word, place + 2),
-                trit(word, place + 3));
-}
-
-// As LORA_MATRIX, of 2-bit elements.
-#define RAND_TERNARY(name, words, VEC, rows, cols)                                      \
+// As LORA_MATRIX, of 2-bit elements; four of them may straddle two words.
+#define RAND_TERNARY(name, words, rows, cols)                                           \
     void name(const uint row, const uint col, out vec4 block[4])                        \
     {                                                                                   \
         const bvec4 inside = lessThan(col + uvec4(0, 1, 2, 3), uvec4(cols));            \
+        const uint last = ((rows) * (cols) - 1) / 16;                                   \
         [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
-            const uint base = min(row + i, (rows) - 1) * (cols);                        \
-            const uvec4 at = base + min(col + uvec4(0, 1, 2, 3), uvec4((cols) - 1));    \
-            if (VEC == 4) {                                                             \
-                block[i] = trits(words[at.x / 16], at.x % 16);                          \
-            } else {                                                                    \
-                block[i] = vec4(trit(words[at.x / 16], at.x % 16),                      \
-                                trit(words[at.y / 16], at.y % 16),                      \
-                                trit(words[at.z / 16], at.z % 16),                      \
-                                trit(words[at.w / 16], at.w % 16));                     \
-            }                                                                           \
-            block[i] = mix(vec4(0.0), block[i], row + i < (rows) ? inside : bvec4(false)); \
+            const uint at = min(row + i, (rows) - 1) * (cols) + col;                    \
+            const uint shift = 2 * (at % 16);                                           \
+            const uint low = words[min(at / 16, last)] >> shift;                        \
+            const uint high = words[min((at + 3) / 16, last)] << ((32 - shift) % 32);   \
+            const ivec4 bits = ivec4(low | (shift == 0 ? 0 : high)) << ivec4(30, 28, 26, 24); \
+            block[i] = mix(vec4(0.0), vec4(bits >> 30),                                 \
+                           row + i < (rows) ? inside : bvec4(false));                   \
         }                                                                               \
     }
 
-RAND_TERNARY(ternary_a, abits, VEC_DM, pc.rank, rand_dm())
-RAND_TERNARY(ternary_b, bbits, VEC_R, rand_bases() * rand_dx(), pc.rank)
+RAND_TERNARY(ternary_a, abits, pc.rank, rand_dm())
+RAND_TERNARY(ternary_b, bbits, pc.bases * rand_dx(), pc.rank)
 
 // Beyond the end of the row anything is returned: A is 0 there.
 vec4 gam_at(const uint basis, const uint c)
 {
     const uint width = rand_dm();
-    const uint base = min(basis, rand_bases() - 1) * width;
+    const uint base = min(basis, pc.bases - 1) * width;
     if (VEC_DM == 4) {
         return gam4[(base + min(c, width - 4)) / 4];
     }
@@ -107,23 +91,38 @@ vec4 gam_at(const uint basis, const uint c)
     return vec4(gam[at.x], gam[at.y], gam[at.z], gam[at.w]);
 }
 
-void block_a(const uint f, const uint c, out vec4 m[4])
+// m[i] = A[j + i, c .. c+3]
+void plain_a(const uint j, const uint c, out vec4 m[4])
 {
-    const uint basis = f / rand_pr(), j = f % rand_pr();
     if (BASIS == BASIS_TERNARY) {
         ternary_a(j, c, m);
     } else {
         dense_a(j, c, m);
     }
-    const vec4 g = basis < rand_bases() ? gam_at(basis, c) : vec4(0.0);
+}
+
+void block_a(const uint f, const uint c, out vec4 m[4])
+{
+    const uint basis = f / pc.pr, j = f % pc.pr;
+    plain_a(j, c, m);
+    const vec4 g = basis < pc.bases ? gam_at(basis, c) : vec4(0.0);
     [[unroll]] for (uint i = 0; i < 4; ++i) {
         m[i] *= g;
     }
 }
 
+// Row f alone.
+vec4 row_a(const uint f, const uint c)
+{
+    const uint basis = f / pc.pr;
+    vec4 m[4];
+    plain_a(f - basis * pc.pr, c, m);
+    return gam_at(basis, c) * m[0];
+}
+
 void block_b(const uint f, const uint c, out vec4 m[4])
 {
-    const uint basis = f / rand_pr(), j = f % rand_pr();
+    const uint basis = f / pc.pr, j = f % pc.pr;
     if (BASIS == BASIS_TERNARY) {
         ternary_b(basis * rand_dx() + c, j, m);
     } else {
@@ -137,8 +136,8 @@ void block_b(const uint f, const uint c, out vec4 m[4])
 // lam of columns f .. f+3, 0 where there is none
 vec4 lam4(const uint f)
 {
-    const uint basis = f / rand_pr(), j = f % rand_pr();
-    const uint last = rand_bases() * pc.rank - 1;
+    const uint basis = f / pc.pr, j = f % pc.pr;
+    const uint last = pc.bases * pc.rank - 1;
     const uvec4 at = min(basis * pc.rank + j + uvec4(0, 1, 2, 3), uvec4(last));
     const bvec4 inside = lessThan(j + uvec4(0, 1, 2, 3), uvec4(pc.rank));
     return mix(vec4(0.0), vec4(lam[at.x], lam[at.y], lam[at.z], lam[at.w]), inside);

@@ -19,7 +19,7 @@
 //! bind     4 lam   in   f32[ceildiv(min(k,n),rank), rank]
 //! bind     5 gam   in   f32[ceildiv(min(k,n),rank), min(k,n)]
 //! bind     6 dw    out  T[n, k]
-//! push     k:u32 n:u32 rank:u32 s:f32
+//! push     k:u32 n:u32 rank:u32 pr:u32 bases:u32 s:f32
 //! spec     3 TILE_M u32 64 = is_cpu ? 32 : 64   // rows a workgroup
 //! spec     4 TILE_N u32 64 = is_cpu ? 32 : 64   // columns a workgroup
 //! spec     5 TILE_K u32 16
@@ -31,7 +31,9 @@
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
 //! spec     16 BASIS u32 0
 //! spec     17 WIDE u32 0 = k > n
-//! let      columns ceildiv(min(k,n),rank)*ceildiv(rank,4)*4
+//! let      pr 4*ceildiv(rank,4)
+//! let      bases ceildiv(min(k,n),rank)
+//! let      columns bases*pr
 //! shared   16 * TILE_K * (TILE_M / 4 + TILE_N / 4 + 2)
 //! pass     main  groups ceildiv(k,TILE_N) ceildiv(n,TILE_M)
 //! variant  f32  T=f32

@@ -7,6 +7,7 @@
 //   base_block(q, col, m)    m[i] = W^T[4q + i, col .. col+3]
 //   down_block(q, f, m)      m[i] = D[4q + i, f .. f+3]
 //   up_block(q, col, m)      m[i] = U[4q + i, col .. col+3]
+//   (RAND_PACKED: no P)
 //   store_y(row, col, sum)   nothing beyond the edge
 #ifndef VKZ_LORA_RANDLORA_FORWARD_GLSL
 #define VKZ_LORA_RANDLORA_FORWARD_GLSL
@@ -19,11 +20,15 @@ layout(set = 0, binding = 1, std430) restrict readonly buffer W { T w[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer Words { W4 w4[]; };
 layout(set = 0, binding = 8, std430) restrict writeonly buffer Y { T y[]; };
 layout(set = 0, binding = 8, std430) restrict writeonly buffer Y4 { W4 y4[]; };
+#ifndef RAND_PACKED
 layout(set = 0, binding = 9, std430) restrict buffer P { vec4 p[]; };
+#endif
 
 LORA_MATRIX(block_x, x, x4, VEC_K, pc.rows, pc.k)
 LORA_MATRIX(block_w, w, w4, VEC_K, pc.n, pc.k)
+#ifndef RAND_PACKED
 LORA_SCRATCH(block_p, p, pc.rows, rand_columns() / 4)
+#endif
 
 uint base_groups() { return (pc.k + 3) / 4; }
 

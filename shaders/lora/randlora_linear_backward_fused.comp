@@ -31,7 +31,7 @@
 //! scratch  12 z    f32[2, rows, columns]
 //! scratch  13 h    f32[columns, 4*ceildiv(rows,4)]
 //! scratch  14 part f32[parts, columns]
-//! push     rows:u32 k:u32 n:u32 rank:u32 s:f32 parts:u32
+//! push     rows:u32 k:u32 n:u32 rank:u32 pr:u32 bases:u32 s:f32 parts:u32
 //! spec     3 TILE_M u32 64 = is_cpu ? 32 : 64   // rows a workgroup
 //! spec     4 TILE_N u32 64 = is_cpu ? 32 : 64   // columns a workgroup
 //! spec     5 TILE_K u32 16
@@ -43,7 +43,9 @@
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
 //! spec     16 BASIS u32 0
 //! spec     17 WIDE u32 0 = k > n
-//! let      columns ceildiv(min(k,n),rank)*ceildiv(rank,4)*4
+//! let      pr 4*ceildiv(rank,4)
+//! let      bases ceildiv(min(k,n),rank)
+//! let      columns bases*pr
 //! spec     8 TILE_ROWS u32 8   // columns of a basis that a lane sums at a time for dgam
 //! let      parts max(1,min(32,ceildiv(rows,64)))
 //! shared   16 * TILE_K * (TILE_M / 4 + TILE_N / 4 + 2)
@@ -250,14 +252,10 @@ vec4 load_b4(const uint kk, const uint col) { return vec4(0.0); }
 // Row `row` of the tile is column j of the basis.
 void store_c4(const uint row, const uint col, const vec4 sum)
 {
-    const uint j = row % rand_pr();
+    const uint j = row % pc.pr;
     vec4 m[4];
-    if (BASIS == BASIS_TERNARY) {
-        ternary_a(j, col, m);
-    } else {
-        dense_a(j, col, m);
-    }
-    gam_sum += row / rand_pr() == gam_basis ? m[0] * sum : vec4(0.0);
+    plain_a(j, col, m);
+    gam_sum += row / pc.pr == gam_basis ? m[0] * sum : vec4(0.0);
 }
 
 #include "lib/tile_direct.glsl"
@@ -273,7 +271,7 @@ void main()
         for (uint i = 1; i < pc.parts; ++i) {
             sum += part[i * quads_f() + f];
         }
-        const uint basis = 4 * f / rand_pr(), j = 4 * f % rand_pr();
+        const uint basis = 4 * f / pc.pr, j = 4 * f % pc.pr;
         [[unroll]] for (uint i = 0; i < 4; ++i) {
             if (j + i < pc.rank) {
                 dlam[basis * pc.rank + j + i] = sum[i];
@@ -281,11 +279,11 @@ void main()
         }
     }
     const uint c = 4 * first;
-    for (uint basis = gl_WorkGroupID.y; basis < rand_bases(); basis += gl_NumWorkGroups.y) {
+    for (uint basis = gl_WorkGroupID.y; basis < pc.bases; basis += gl_NumWorkGroups.y) {
         gam_basis = basis;
         gam_sum = vec4(0.0);
         for (uint j = 0; j < pc.rank; j += TILE_ROWS) {
-            vkz_tile_direct(basis * rand_pr() + j, c, 0, 0, 4 * quads_rows());
+            vkz_tile_direct(basis * pc.pr + j, c, 0, 0, 4 * quads_rows());
         }
         [[unroll]] for (uint i = 0; i < 4; ++i) {
             if (c + i < rand_dm()) {

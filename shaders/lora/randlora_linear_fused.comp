@@ -24,7 +24,7 @@
 //! bind     7 gam   in   f32[ceildiv(min(k,n),rank), min(k,n)]
 //! bind     8 y     out  T[rows, n]
 //! scratch  9 p     f32[rows, columns]
-//! push     rows:u32 k:u32 n:u32 rank:u32 s:f32
+//! push     rows:u32 k:u32 n:u32 rank:u32 pr:u32 bases:u32 s:f32
 //! spec     3 TILE_M u32 64 = is_cpu ? 32 : 64   // rows a workgroup
 //! spec     4 TILE_N u32 64 = is_cpu ? 32 : 64   // columns a workgroup
 //! spec     5 TILE_K u32 16
@@ -36,7 +36,9 @@
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
 //! spec     16 BASIS u32 0
 //! spec     17 WIDE u32 0 = k > n
-//! let      columns ceildiv(min(k,n),rank)*ceildiv(rank,4)*4
+//! let      pr 4*ceildiv(rank,4)
+//! let      bases ceildiv(min(k,n),rank)
+//! let      columns bases*pr
 //! shared   16 * TILE_K * (TILE_M / 4 + TILE_N / 4 + 2)
 //! tuning   small  TILE_M=32 TILE_N=32 REG_M=4
 //! pass     down  groups ceildiv(columns,TILE_N) ceildiv(rows,TILE_M)

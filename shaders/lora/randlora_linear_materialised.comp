@@ -29,7 +29,7 @@
 //! scratch  9 p     f32[rows, columns]
 //! scratch  10 basis f32[columns, 4*ceildiv(min(k,n),4)]
 //! scratch  11 base f32[rows, 4*ceildiv(n,4)]
-//! push     rows:u32 k:u32 n:u32 rank:u32 s:f32
+//! push     rows:u32 k:u32 n:u32 rank:u32 pr:u32 bases:u32 s:f32
 //! spec     3 TILE_M u32 64 = is_cpu ? 32 : 64   // rows a workgroup
 //! spec     4 TILE_N u32 64 = is_cpu ? 32 : 64   // columns a workgroup
 //! spec     5 TILE_K u32 16
@@ -41,7 +41,9 @@
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
 //! spec     16 BASIS u32 0
 //! spec     17 WIDE u32 0 = k > n
-//! let      columns ceildiv(min(k,n),rank)*ceildiv(rank,4)*4
+//! let      pr 4*ceildiv(rank,4)
+//! let      bases ceildiv(min(k,n),rank)
+//! let      columns bases*pr
 //! shared   16 * TILE_K * (TILE_M / 4 + TILE_N / 4 + 2)
 //! pass     basis  groups ceildiv(ceildiv(min(k,n),4),WG_SIZE) min(columns/4,65535)
 //! pass     base   groups ceildiv(n,TILE_N) ceildiv(rows,TILE_M)
