@@ -50,7 +50,11 @@ const uint CONNECT_SUMS = CONNECT_OWN + CONNECT_EXTRA;
 const uint CONNECT_BLOCKS = (STREAMS + BLOCK - 1) / BLOCK;
 const uint CONNECT_STEP = TOKENS * BLOCK * CONNECT_SUMS; // totals a block
 const uint CONNECT_MEANS = CONNECT_BLOCKS * CONNECT_STEP;
+#ifdef CONNECT_WEIGHTS_ONLY
+const uint ROW_SUMS = 1;
+#else
 const uint ROW_SUMS = CONNECT_STEP > 0 ? CONNECT_STEP : 1;
+#endif
 
 shared float row_total[CONNECT_MEANS + TOKENS * CONNECT_BLOCKS * BLOCK + 1];
 #define ROW_PART_SIZE (gl_WorkGroupSize.x * (gl_WorkGroupSize.x > 16 ? 17 : 65))
