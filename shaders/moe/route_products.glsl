@@ -8,7 +8,9 @@
 // of eps_n, which wn follows, and has width and temp among its push constants pc. With
 // ROUTE_KEEP defined, also shared memory route_n[ROUTE_ROWS * E_PAD] for the noise's width
 // before softplus, or 1 / (|x| |g| temp) of a cosine, route_x2[ROUTE_ROWS] for |x|^2, and
-// a function route_keep_g2(expert, |g|^2 of four). With ROUTE_LOADS_ONLY only load_x,
+// a function route_keep_g2(expert, |g|^2 of four). With ROUTE_SHUFFLE defined, a
+// workgroup is one subgroup with a token a lane, and tokens go round by shuffles: all lanes
+// reading one address is slow on CPU drivers. With ROUTE_LOADS_ONLY only load_x,
 // load_wg and load_wn exist: elements 4q .. 4q+3 of a row.
 #ifdef ROUTE_LOADS_ONLY
 #include "moe/score.glsl"
@@ -61,6 +63,9 @@ void products(const uint first, const uint expert, const bool noise)
     square_g = vec4(0.0);
     uvec4 e = min(uvec4(expert, expert + 1u, expert + 2u, expert + 3u), pc.experts - 1u);
     for (uint q = 0; q < (pc.width + 3u) / 4u; q++) {
+#ifdef ROUTE_SHUFFLE
+        const vec4 own = load_x(min(first + gl_SubgroupInvocationID, pc.rows - 1u), q);
+#endif
         vec4 g0, g1, g2, g3;
         if (noise) {
             g0 = load_wn(e.x, q);
@@ -77,7 +82,11 @@ void products(const uint first, const uint expert, const bool noise)
             square_g += vec4(dot(g0, g0), dot(g1, g1), dot(g2, g2), dot(g3, g3));
         }
         [[unroll]] for (uint t = 0; t < ROUTE_ROWS; t++) {
+#ifdef ROUTE_SHUFFLE
+            const vec4 a = subgroupShuffle(own, t);
+#else
             const vec4 a = load_x(min(first + t, pc.rows - 1u), q);
+#endif
             sums[t] += vec4(dot(a, g0), dot(a, g1), dot(a, g2), dot(a, g3));
             if (SCORE == SCORE_COSINE) {
                 square_x[t] += dot(a, a);
@@ -88,10 +97,11 @@ void products(const uint first, const uint expert, const bool noise)
 
 void route_make_logits(const uint first)
 {
-    for (uint expert = 4u * gl_LocalInvocationID.x; expert < pc.experts;
-         expert += 4u * gl_WorkGroupSize.x) {
+    for (uint base = 0; base < pc.experts; base += 4u * gl_WorkGroupSize.x) {
+        const uint expert = base + 4u * gl_LocalInvocationID.x;
+        const bool live = expert < pc.experts;
         products(first, expert, false);
-        [[unroll]] for (uint t = 0; t < ROUTE_ROWS; t++) {
+        [[unroll]] for (uint t = 0; live && t < ROUTE_ROWS; t++) {
             vec4 l = sums[t];
             if (SCORE == SCORE_COSINE) {
                 const vec4 norms = sqrt(max(square_x[t], 1e-24)) *
@@ -109,13 +119,13 @@ void route_make_logits(const uint first)
             }
         }
 #ifdef ROUTE_KEEP
-        if (SCORE == SCORE_COSINE && first == 0u) {
+        if (SCORE == SCORE_COSINE && live && first == 0u) {
             route_keep_g2(expert, max(square_g, 1e-24));
         }
 #endif
         if (NOISE != 0) {
             products(first, expert, true);
-            [[unroll]] for (uint t = 0; t < ROUTE_ROWS; t++) {
+            [[unroll]] for (uint t = 0; live && t < ROUTE_ROWS; t++) {
                 const uint row = min(first + t, pc.rows - 1u);
                 for (uint i = 0; i < 4u; i++) {
                     const uint e = min(expert + i, pc.experts - 1u);

@@ -50,34 +50,7 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 
-#include "lib/words.glsl"
-
 layout(local_size_x = 64, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint ROUTE_LANES = 16;
-layout(constant_id = 4) const uint E_PAD = 32;
-layout(constant_id = 5) const uint TOPK_PAD = 8;
-layout(constant_id = 6) const uint VEC = 1;
 
-layout(push_constant, std430) uniform Push {
-    uint rows, experts, topk, ngroup, kgroup;
-    float scale, eps;
-    uint width;
-    float temp;
-} pc;
-
-#include "moe/route.glsl"
-
-#define ROUTE_NOISE 4
-#include "moe/route_products.glsl"
-
-void main()
-{
-    for (uint first = gl_WorkGroupID.x * ROUTE_ROWS; first < pc.rows;
-         first += gl_NumWorkGroups.x * ROUTE_ROWS) {
-        route_begin(first);
-        route_make_logits(first);
-        barrier();
-        route_finish();
-        barrier();
-    }
-}
+#include "moe/route_fused.glsl"
