@@ -7,16 +7,18 @@
 //   dx = (u dy) W + drop * ((f h) A)
 //   gradient of diag: sum over rows of z h; of column: sum over the rank of B G (u = f = 1)
 //
-//   down    parts of z (unless it was saved) and h, the sums split over workgroups
+//   down_z  parts of z (unless it was saved), the sums split over workgroups
+//   down_h  parts of h
 //   factor  f z and f h, and z h where it is wanted
 //   wide    dx, one product whose sums run over n and then over the rank; where elements
 //           are dropped the rank is walked when a sum is stored
-//   grads   parts of [x * drop | u dy]^T [f h | f z], two thin products with sums over rows
+//   grad_a  parts of (x * drop)^T (f h), a thin product with sums over rows
+//   grad_b  parts of (u dy)^T (f z)
 //   finish  sums of the parts, in order
 //   dots    column sums of z h
 //
-// With LORA_NORM (DoRA) two more segments follow the rows in `grads`, see lora/dora.glsl.
-// The includer defines the bindings LORA_DY, LORA_DX, LORA_DOWN (scratch of `down`),
+// With LORA_NORM (DoRA) two more segments follow the rows in those two, see lora/dora.glsl.
+// The includer defines the bindings LORA_DY, LORA_DX, LORA_DOWN (scratch of z and h),
 // LORA_MID, LORA_GRADS and, where its op has them, LORA_Z (saved, with SAVE), LORA_DA and
 // LORA_DB, LORA_DDIAG, LORA_DCOLUMN; and has parts and gparts in LORA_PUSH.
 #include "lora/layer.glsl"
@@ -43,7 +45,7 @@ const uint SAVE = 0;
 
 uint mid_size() { return pc.rows * quads_r(); }
 
-#if defined(PASS_DOWN)
+#if defined(PASS_DOWN_Z) || defined(PASS_DOWN_H)
 
 #define LORA_THIN
 #include "lora/tiles.glsl"
@@ -53,11 +55,15 @@ const bool B_ALONG_K = true;
 
 layout(set = 0, binding = LORA_DOWN, std430) restrict writeonly buffer Down { vec4 down[]; };
 
-bool second; // h, not z
+#ifdef PASS_DOWN_H
+const bool SECOND = true;  // h = (u e dy) B
+#else
+const bool SECOND = false; // z = (x * drop) A^T
+#endif
 
 void load_block_a(const uint row, const uint q, out vec4 block[4])
 {
-    if (second) {
+    if (SECOND) {
         block_udy(row, 4 * q, block);
         const vec4 e = lora_e4(4 * q);
         [[unroll]] for (uint i = 0; i < 4; ++i) {
@@ -70,7 +76,7 @@ void load_block_a(const uint row, const uint q, out vec4 block[4])
 
 void load_block_b(const uint q, const uint col, out vec4 block[4])
 {
-    if (second) {
+    if (SECOND) {
         block_b(4 * q, col, block);
     } else {
         block_a(col, 4 * q, block);
@@ -81,7 +87,8 @@ void load_block_b(const uint q, const uint col, out vec4 block[4])
 void store_c4(const uint row, const uint col, const vec4 sum)
 {
     if (row < pc.rows && col / 4 < quads_r()) {
-        down[gl_WorkGroupID.z * mid_size() + row * quads_r() + col / 4] = sum;
+        const uint part = (SECOND ? pc.parts : 0) + gl_WorkGroupID.z;
+        down[part * mid_size() + row * quads_r() + col / 4] = sum;
     }
 }
 
@@ -89,12 +96,11 @@ void store_c4(const uint row, const uint col, const vec4 sum)
 
 void main()
 {
-    second = gl_WorkGroupID.z >= pc.parts;
-    if (SAVE != 0 && !second) {
-        return; // the whole workgroup
+    if (SAVE != 0 && !SECOND) {
+        return; // every workgroup
     }
-    const uvec2 span = lora_span(second ? quads_n() : quads_k(),
-                                 gl_WorkGroupID.z % pc.parts, pc.parts);
+    const uvec2 span = lora_span(SECOND ? quads_n() : quads_k(),
+                                 gl_WorkGroupID.z, pc.parts);
     vkz_tile(gl_LocalInvocationID.x, gl_WorkGroupID.y * TILE_M, gl_WorkGroupID.x * TILE_N,
              span.x, span.y);
 }
@@ -163,6 +169,12 @@ layout(set = 0, binding = LORA_DX, std430) restrict writeonly buffer Dx4 { W4 dx
 
 #define MID_FH(i) mid[mid_size() + (i)]
 
+vec4 block_fh_row_(const uint row, const uint j, const bool inside)
+{
+    const uint at = min(row, pc.rows - 1) * quads_r() + min(j / 4, quads_r() - 1);
+    return mix(vec4(0.0), MID_FH(at), bvec4(row < pc.rows && inside));
+}
+
 void block_fh(const uint row, const uint j, out vec4 block[4])
 {
 #ifdef LORA_DROP
@@ -170,10 +182,7 @@ void block_fh(const uint row, const uint j, out vec4 block[4])
 #else
     const bool inside = j / 4 < quads_r();
 #endif
-    [[unroll]] for (uint i = 0; i < 4; ++i) {
-        const uint at = min(row + i, pc.rows - 1) * quads_r() + min(j / 4, quads_r() - 1);
-        block[i] = mix(vec4(0.0), MID_FH(at), bvec4(row + i < pc.rows && inside));
-    }
+    LORA_ROWS(block, block_fh_row_(row + i, j, inside))
 }
 
 void load_block_a(const uint row, const uint q, out vec4 block[4])
@@ -233,7 +242,7 @@ void main()
              0, groups);
 }
 
-#elif defined(PASS_GRADS)
+#elif defined(PASS_GRAD_A) || defined(PASS_GRAD_B)
 
 #define LORA_THIN
 #include "lora/tiles.glsl"
@@ -246,7 +255,11 @@ layout(set = 0, binding = LORA_GRADS, std430) restrict writeonly buffer Grads {
     vec4 grads[];
 };
 
-bool second; // G, not the transpose of dA
+#ifdef PASS_GRAD_B
+const bool SECOND = true;  // G
+#else
+const bool SECOND = false; // the transpose of dA
+#endif
 
 #ifdef LORA_NORM
 #include "lora/dora_gradient.glsl"
@@ -260,12 +273,19 @@ void load_block_a(const uint row, const uint q, out vec4 block[4])
         return;
     }
 #endif
-    if (second) {
+    if (SECOND) {
         block_udy(4 * q, row, block);
     } else {
         block_xd(4 * q, row, block);
     }
     lora_transpose(block);
+}
+
+vec4 mid_row_(const uint row, const uint col)
+{
+    const uint at = min(row, pc.rows - 1) * quads_r() + min(col / 4, quads_r() - 1);
+    return mix(vec4(0.0), mid[(SECOND ? 0 : mid_size()) + at],
+               bvec4(row < pc.rows && col / 4 < quads_r()));
 }
 
 void load_block_b(const uint q, const uint col, out vec4 block[4])
@@ -276,20 +296,14 @@ void load_block_b(const uint q, const uint col, out vec4 block[4])
         return;
     }
 #endif
-    const uint base = second ? 0 : mid_size();
-    [[unroll]] for (uint i = 0; i < 4; ++i) {
-        const uint row = 4 * q + i;
-        const uint at = min(row, pc.rows - 1) * quads_r() + min(col / 4, quads_r() - 1);
-        block[i] = mix(vec4(0.0), mid[base + at],
-                       bvec4(row < pc.rows && col / 4 < quads_r()));
-    }
+    LORA_ROWS(block, mid_row_(4 * q + i, col))
 }
 
 void store_c4(const uint row, const uint col, const vec4 sum)
 {
-    if (row < (second ? pc.n : pc.k) && col / 4 < quads_r()) {
-        const uint at = gl_WorkGroupID.z % pc.gparts * (pc.k + pc.n)
-                        + (second ? pc.k + row : row);
+    if (row < (SECOND ? pc.n : pc.k) && col / 4 < quads_r()) {
+        const uint at = gl_WorkGroupID.z * (pc.k + pc.n)
+                        + (SECOND ? pc.k + row : row);
         grads[at * quads_r() + col / 4] = sum;
     }
 }
@@ -298,20 +312,11 @@ void store_c4(const uint row, const uint col, const vec4 sum)
 
 void main()
 {
-    second = gl_WorkGroupID.z >= pc.gparts;
-#ifndef LORA_DA
-    if (!second) {
-        return; // the whole workgroup
-    }
-#endif
-    if (gl_WorkGroupID.y * TILE_M >= (second ? pc.n : pc.k)) {
-        return; // as well
-    }
     uint groups = quads_rows();
 #ifdef LORA_NORM
     groups += norm_groups();
 #endif
-    const uvec2 span = lora_span(groups, gl_WorkGroupID.z % pc.gparts, pc.gparts);
+    const uvec2 span = lora_span(groups, gl_WorkGroupID.z, pc.gparts);
     vkz_tile(gl_LocalInvocationID.x, gl_WorkGroupID.y * TILE_M, gl_WorkGroupID.x * TILE_N,
              span.x, span.y);
 }

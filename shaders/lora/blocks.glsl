@@ -17,33 +17,52 @@
 #include "lib/num.glsl"
 #include "lib/words.glsl"
 
-// Indices beyond the edge are clamped and what was loaded there replaced: a load without a
-// branch is less code.
-#define LORA_MATRIX(name, one, x4, VEC, rows, cols)                                       \
-    void name(const uint row, const uint col, out vec4 block[4])                        \
-    {                                                                                   \
-        const bvec4 inside = lessThan(col + uvec4(0, 1, 2, 3), uvec4(cols));            \
+// ROLLED: rows are loaded in a loop and not side by side. CPU drivers make much code of a
+// load and take long to compile it; GPUs want all addresses at once.
+layout(constant_id = 11) const uint ROLLED = 0;
+
+#define LORA_ROWS(block, call)                                                          \
+    if (ROLLED != 0) {                                                                  \
+        [[dont_unroll]] for (uint i = 0; i < 4; ++i) {                                  \
+            block[i] = call;                                                            \
+        }                                                                               \
+    } else {                                                                            \
         [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
-            const uint base = min(row + i, (rows) - 1) * (cols);                        \
-            if (VEC == 4) {                                                             \
-                block[i] = vkz_load_w4(x4[(base + min(col, (cols) - 4)) / 4]);          \
-            } else {                                                                    \
-                const uvec4 at = base + min(col + uvec4(0, 1, 2, 3), uvec4((cols) - 1)); \
-                block[i] = vec4(vkz_load(one[at.x]), vkz_load(one[at.y]), vkz_load(one[at.z]), \
-                                vkz_load(one[at.w]));                                     \
-            }                                                                           \
-            block[i] = mix(vec4(0.0), block[i], row + i < (rows) ? inside : bvec4(false)); \
+            block[i] = call;                                                            \
         }                                                                               \
     }
 
-#define LORA_SCRATCH(name, x4, rows, quads)                                             \
+// Indices beyond the edge are clamped and what was loaded there replaced: a load without a
+// branch is less code.
+#define LORA_MATRIX(name, one, x4, VEC, rows, cols)                                     \
+    vec4 name##_row_(const uint row, const uint col)                                    \
+    {                                                                                   \
+        const bvec4 inside = lessThan(col + uvec4(0, 1, 2, 3), uvec4(cols));            \
+        const uint base = min(row, (rows) - 1) * (cols);                                \
+        vec4 v;                                                                         \
+        if (VEC == 4) {                                                                 \
+            v = vkz_load_w4(x4[(base + min(col, (cols) - 4)) / 4]);                     \
+        } else {                                                                        \
+            const uvec4 at = base + min(col + uvec4(0, 1, 2, 3), uvec4((cols) - 1));    \
+            v = vec4(vkz_load(one[at.x]), vkz_load(one[at.y]), vkz_load(one[at.z]),     \
+                     vkz_load(one[at.w]));                                              \
+        }                                                                               \
+        return mix(vec4(0.0), v, row < (rows) ? inside : bvec4(false));                 \
+    }                                                                                   \
     void name(const uint row, const uint col, out vec4 block[4])                        \
     {                                                                                   \
-        [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
-            const uint at = min(row + i, (rows) - 1) * (quads) + min(col / 4, (quads) - 1); \
-            block[i] = mix(vec4(0.0), x4[at],                                           \
-                           bvec4(row + i < (rows) && col / 4 < (quads)));               \
-        }                                                                               \
+        LORA_ROWS(block, name##_row_(row + i, col))                                     \
+    }
+
+#define LORA_SCRATCH(name, x4, rows, quads)                                             \
+    vec4 name##_row_(const uint row, const uint col)                                    \
+    {                                                                                   \
+        const uint at = min(row, (rows) - 1) * (quads) + min(col / 4, (quads) - 1);     \
+        return mix(vec4(0.0), x4[at], bvec4(row < (rows) && col / 4 < (quads)));        \
+    }                                                                                   \
+    void name(const uint row, const uint col, out vec4 block[4])                        \
+    {                                                                                   \
+        LORA_ROWS(block, name##_row_(row + i, col))                                     \
     }
 
 void lora_transpose(inout vec4 block[4])

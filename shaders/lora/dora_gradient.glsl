@@ -6,7 +6,7 @@
 //   dA^T[i, r]  - s  sum_o W_oi (q_o B_or)   - s^2 sum_j A_ji M_jr,      M = B^T diag(q) B
 //   G[o, r]     - s  sum_i (q_o W_oi) A_ri   - s^2 sum_j (q_o B_oj) (A A^T)_jr
 //
-// The includer has block_w, block_a, block_b and `second`, and defines the bindings DORA_Q
+// The includer has block_w, block_a, block_b and SECOND, and defines the bindings DORA_Q
 // and DORA_GRAM.
 #ifndef VKZ_LORA_DORA_GRADIENT_GLSL
 #define VKZ_LORA_DORA_GRADIENT_GLSL
@@ -16,7 +16,7 @@ layout(set = 0, binding = DORA_GRAM, std430) restrict readonly buffer Gram { vec
 
 uint norm_seam()
 {
-    return second ? quads_k() : quads_n();
+    return SECOND ? quads_k() : quads_n();
 }
 
 uint norm_groups()
@@ -34,7 +34,7 @@ vec4 norm_q4(const uint o)
 void norm_block_a(const uint row, const uint q, out vec4 block[4])
 {
     const bool first = q < norm_seam();
-    if (second) {
+    if (SECOND) {
         if (first) {
             block_w(row, 4 * q, block);
         } else {
@@ -54,19 +54,20 @@ void norm_block_a(const uint row, const uint q, out vec4 block[4])
     }
 }
 
+vec4 gram_row_(const uint j, const uint col)
+{
+    const float factor = SECOND ? 1.0 : -pc.s * pc.s;
+    const uint at = ((SECOND ? pc.rank : 0) + min(j, pc.rank - 1)) * quads_r()
+                    + min(col / 4, quads_r() - 1);
+    return mix(vec4(0.0), factor * gram[at], bvec4(j < pc.rank && col / 4 < quads_r()));
+}
+
 void norm_block_b(const uint q, const uint col, out vec4 block[4])
 {
     if (q >= norm_seam()) {
         const uint j = 4 * (q - norm_seam());
-        const float factor = second ? 1.0 : -pc.s * pc.s;
-        const uint base = second ? pc.rank : 0;
-        [[unroll]] for (uint i = 0; i < 4; ++i) {
-            const uint at = (base + min(j + i, pc.rank - 1)) * quads_r()
-                            + min(col / 4, quads_r() - 1);
-            block[i] = mix(vec4(0.0), factor * gram[at],
-                           bvec4(j + i < pc.rank && col / 4 < quads_r()));
-        }
-    } else if (second) {
+        LORA_ROWS(block, gram_row_(j + i, col))
+    } else if (SECOND) {
         block_a(col, 4 * q, block);
         lora_transpose(block);
     } else {

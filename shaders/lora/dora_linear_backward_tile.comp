@@ -8,7 +8,7 @@
 //
 //   pass value  dy * (x V^T), which dm sums over rows
 //   pass sums   dm and q
-//   pass gram   B^T diag(q) B and A A^T
+//   pass gram_m B^T diag(q) B;  pass gram_a A A^T
 //   the others  lora/backward.glsl
 //
 // DoRA, arXiv 2402.09353.
@@ -45,6 +45,7 @@
 //! spec     7 REG_N u32 4      // columns a lane
 //! spec     8 THIN_N u32 16   // columns of a tile of the thin products
 //! spec     0 WG_SIZE u32 128 = TILE_M / REG_M * (TILE_N / REG_N)
+//! spec     11 ROLLED u32 0 = is_cpu   // loads in a loop
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
@@ -54,13 +55,16 @@
 //! let      gparts is_cpu?1:max(1,min(16,min(ceildiv(rows,64),ceildiv(256,ceildiv(min(k,n),THIN_M)*ceildiv(rank,THIN_N)))))
 //! shared   16 * TILE_K * (max(TILE_M + TILE_N, THIN_M + THIN_N) / 4 + 2)
 //! tuning   reg8   TILE_M=64 TILE_N=64 REG_M=8 REG_N=8
-//! pass     down    groups ceildiv(rank,THIN_N) ceildiv(rows,THIN_M) 2*parts
+//! pass     down_z  groups ceildiv(rank,THIN_N) ceildiv(rows,THIN_M) parts
+//! pass     down_h  groups ceildiv(rank,THIN_N) ceildiv(rows,THIN_M) parts
 //! pass     factor  groups min(ceildiv(rows*ceildiv(rank,4),WG_SIZE),1024)
 //! pass     value   groups ceildiv(n,TILE_N) ceildiv(rows,TILE_M)
 //! pass     sums    groups ceildiv(n,WG_SIZE)
-//! pass     gram    groups (NORM == NORM.given ? 1 : ceildiv(rank,THIN_N)) (NORM == NORM.given ? 1 : ceildiv(rank,THIN_M)) 2
+//! pass     gram_m  groups (NORM == NORM.given ? 1 : ceildiv(rank,THIN_N)) (NORM == NORM.given ? 1 : ceildiv(rank,THIN_M))
+//! pass     gram_a  groups (NORM == NORM.given ? 1 : ceildiv(rank,THIN_N)) (NORM == NORM.given ? 1 : ceildiv(rank,THIN_M))
 //! pass     wide    groups ceildiv(k,TILE_N) ceildiv(rows,TILE_M)
-//! pass     grads   groups ceildiv(rank,THIN_N) ceildiv(max(k,n),THIN_M) 2*gparts
+//! pass     grad_a  groups ceildiv(rank,THIN_N) ceildiv(k,THIN_M) gparts
+//! pass     grad_b  groups ceildiv(rank,THIN_N) ceildiv(n,THIN_M) gparts
 //! pass     finish  groups min(ceildiv((k+n)*ceildiv(rank,4),WG_SIZE),1024)
 //! variant  f32  T=f32
 //! variant  f16  T=f16 tier=T1
@@ -155,7 +159,7 @@ void main()
     }
 }
 
-#elif defined(PASS_GRAM)
+#elif defined(PASS_GRAM_M) || defined(PASS_GRAM_A)
 
 #define LORA_THIN
 #include "lora/tiles.glsl"
@@ -166,11 +170,15 @@ const bool B_ALONG_K = true;
 layout(set = 0, binding = 16, std430) restrict readonly buffer Qn { float qn[]; };
 layout(set = 0, binding = 17, std430) restrict writeonly buffer Gram { vec4 gram[]; };
 
-bool second; // A A^T, not B^T diag(q) B
+#ifdef PASS_GRAM_A
+const bool SECOND = true;  // A A^T
+#else
+const bool SECOND = false; // B^T diag(q) B
+#endif
 
 void load_block_a(const uint row, const uint q, out vec4 block[4])
 {
-    if (second) {
+    if (SECOND) {
         block_a(row, 4 * q, block);
     } else {
         block_b(4 * q, row, block);
@@ -180,7 +188,7 @@ void load_block_a(const uint row, const uint q, out vec4 block[4])
 
 void load_block_b(const uint q, const uint col, out vec4 block[4])
 {
-    if (second) {
+    if (SECOND) {
         block_a(col, 4 * q, block);
         lora_transpose(block);
     } else {
@@ -194,7 +202,7 @@ void load_block_b(const uint q, const uint col, out vec4 block[4])
 void store_c4(const uint row, const uint col, const vec4 sum)
 {
     if (row < pc.rank && col / 4 < quads_r()) {
-        gram[((second ? pc.rank : 0) + row) * quads_r() + col / 4] = sum;
+        gram[((SECOND ? pc.rank : 0) + row) * quads_r() + col / 4] = sum;
     }
 }
 
@@ -205,9 +213,8 @@ void main()
     if (NORM == NORM_GIVEN) {
         return; // every workgroup
     }
-    second = gl_WorkGroupID.z == 1;
     vkz_tile(gl_LocalInvocationID.x, gl_WorkGroupID.y * TILE_M, gl_WorkGroupID.x * TILE_N,
-             0, second ? quads_k() : quads_n());
+             0, SECOND ? quads_k() : quads_n());
 }
 
 #endif

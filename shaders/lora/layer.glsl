@@ -123,26 +123,29 @@ layout(set = 0, binding = LORA_QUANT + 1, std430) restrict readonly buffer Ws {
 
 LORA_MATRIX(block_w_t, w, w4, VEC_K, pc.n, pc.k)
 
+vec4 block_wq_row_(const uint row, const uint col)
+{
+    const bvec4 inside = lessThan(col + uvec4(0, 1, 2, 3), uvec4(pc.k));
+    const uint blocks = WTYPE == WTYPE_I8_BLOCK ? (pc.k + LORA_BLOCK - 1) / LORA_BLOCK : 1;
+    const uint own = WTYPE == WTYPE_I8_BLOCK ? min(col, pc.k - 1) / LORA_BLOCK : 0;
+    const uint o = min(row, pc.n - 1);
+    vec4 v;
+    if (VEC_K == 4) {
+        v = vec4(vkz_i8x4(wq[(o * pc.k + min(col, pc.k - 4)) / 4]));
+    } else {
+        const uvec4 at = o * pc.k + min(col + uvec4(0, 1, 2, 3), uvec4(pc.k - 1));
+        const uvec4 words = uvec4(wq[at.x / 4], wq[at.y / 4], wq[at.z / 4], wq[at.w / 4]);
+        v = vec4(ivec4(words << (24 - 8 * (at % 4))) >> 24);
+    }
+    return mix(vec4(0.0), wscale[o * blocks + own] * v, row < pc.n ? inside : bvec4(false));
+}
+
 void block_w(const uint row, const uint col, out vec4 block[4])
 {
     if (WTYPE == 0) {
         block_w_t(row, col, block);
-        return;
-    }
-    const bvec4 inside = lessThan(col + uvec4(0, 1, 2, 3), uvec4(pc.k));
-    const uint blocks = WTYPE == WTYPE_I8_BLOCK ? (pc.k + LORA_BLOCK - 1) / LORA_BLOCK : 1;
-    const uint own = WTYPE == WTYPE_I8_BLOCK ? min(col, pc.k - 1) / LORA_BLOCK : 0;
-    [[unroll]] for (uint i = 0; i < 4; ++i) {
-        const uint o = min(row + i, pc.n - 1);
-        if (VEC_K == 4) {
-            block[i] = vec4(vkz_i8x4(wq[(o * pc.k + min(col, pc.k - 4)) / 4]));
-        } else {
-            const uvec4 at = o * pc.k + min(col + uvec4(0, 1, 2, 3), uvec4(pc.k - 1));
-            const uvec4 words = uvec4(wq[at.x / 4], wq[at.y / 4], wq[at.z / 4], wq[at.w / 4]);
-            block[i] = vec4(ivec4(words << (24 - 8 * (at % 4))) >> 24);
-        }
-        block[i] = mix(vec4(0.0), wscale[o * blocks + own] * block[i],
-                       row + i < pc.n ? inside : bvec4(false));
+    } else {
+        LORA_ROWS(block, block_wq_row_(row + i, col))
     }
 }
 #else
@@ -172,13 +175,12 @@ vec4 lora_drop4(const uint row, const uint i)
     return v;
 }
 
-void block_xd(const uint row, const uint i, out vec4 block[4])
+void block_xd(const uint row, const uint i0, out vec4 block[4])
 {
-    block_x(row, i, block);
-    if (DROPMASK != 0) {
-        [[unroll]] for (uint y = 0; y < 4; ++y) {
-            block[y] *= lora_drop4(row + y, i);
-        }
+    if (DROPMASK == 0) {
+        block_x(row, i0, block);
+    } else {
+        LORA_ROWS(block, block_x_row_(row + i, i0) * lora_drop4(row + i, i0))
     }
 }
 #else

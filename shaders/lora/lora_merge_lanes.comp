@@ -23,6 +23,7 @@
 //! push     n:u32 k:u32 rank:u32 s:f32
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // one subgroup
 //! spec     3 TILE_ROWS u32 16 = is_cpu ? max(8,subgroup_size) : 16   // a multiple of WG_SIZE
+//! spec     11 ROLLED u32 0 = is_cpu   // loads in a loop
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
 //! spec     16 SIGN u32 0

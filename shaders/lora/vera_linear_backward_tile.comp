@@ -34,6 +34,7 @@
 //! spec     7 REG_N u32 4      // columns a lane
 //! spec     8 THIN_N u32 16   // columns of a tile of the thin products
 //! spec     0 WG_SIZE u32 128 = TILE_M / REG_M * (TILE_N / REG_N)
+//! spec     11 ROLLED u32 0 = is_cpu   // loads in a loop
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
@@ -42,10 +43,11 @@
 //! let      gparts is_cpu?1:max(1,min(16,min(ceildiv(rows,64),ceildiv(256,ceildiv(min(k,n),THIN_M)*ceildiv(rank,THIN_N)))))
 //! shared   16 * TILE_K * (max(TILE_M + TILE_N, THIN_M + THIN_N) / 4 + 2)
 //! tuning   reg8   TILE_M=64 TILE_N=64 REG_M=8 REG_N=8
-//! pass     down    groups ceildiv(rank,THIN_N) ceildiv(rows,THIN_M) 2*parts
+//! pass     down_z  groups ceildiv(rank,THIN_N) ceildiv(rows,THIN_M) parts
+//! pass     down_h  groups ceildiv(rank,THIN_N) ceildiv(rows,THIN_M) parts
 //! pass     factor  groups min(ceildiv(rows*ceildiv(rank,4),WG_SIZE),1024)
 //! pass     wide    groups ceildiv(k,TILE_N) ceildiv(rows,TILE_M)
-//! pass     grads   groups ceildiv(rank,THIN_N) ceildiv(max(k,n),THIN_M) 2*gparts
+//! pass     grad_b  groups ceildiv(rank,THIN_N) ceildiv(n,THIN_M) gparts
 //! pass     finish  groups min(ceildiv(n,WG_SIZE),1024)
 //! pass     dots    groups ceildiv(rank,4)
 //! variant  f32  T=f32
