@@ -70,6 +70,8 @@ CHUNK = "lib/chunk.glsl"
 RECURRENCE = ("linear_attention@batch=1,heads=2,len=37,head_dim=16,v_dim=16,"
               "DECAY=token")
 
+RANDOM_BASES = "randlora_linear@rows=9,k=20,n=28,rank=6"
+
 MUTANTS = (
     # --- gemm ---
     Mutant("last step of k skipped", "gemm_naive", ODD,
@@ -442,4 +444,29 @@ MUTANTS = (
     Mutant("short keys trusted", "route_topk_lane",
            "route_topk@rows=500,experts=1000,topk=8",
            (("moe/route_topk_lane.comp", "if (in_doubt()) {", "if (false) {"),)),
+    # --- random bases and many adapters ---
+    Mutant("lam of padded columns", "randlora_linear_fused", RANDOM_BASES,
+           (("lora/randlora.glsl", "basis * pc.rank + j + uvec4(0, 1, 2, 3), uvec4(last)",
+             "basis * pc.pr + j + uvec4(0, 1, 2, 3), uvec4(last)"),), pass_="down"),
+    Mutant("last basis cut off where A ends", "randlora_linear_fused", RANDOM_BASES,
+           (("lora/randlora_linear_fused.comp",
+             "const uint groups = base_groups() + rand_columns() / 4;",
+             "const uint groups = base_groups() + (rand_dm() + 3) / 4;"),), pass_="main"),
+    Mutant("sign of ternary elements lost", "randlora_linear_fused",
+           RANDOM_BASES + ",BASIS=ternary",
+           (("lora/randlora.glsl", "vec4(bits >> 30)", "vec4(abs(bits >> 30))"),),
+           pass_="down"),
+    Mutant("columns of the next basis in dgam", "randlora_linear_backward_fused",
+           RANDOM_BASES.replace("linear@", "linear_backward@").replace("rank=6", "rank=4"),
+           (("lora/randlora_linear_backward_fused.comp",
+             "row / pc.pr == gam_basis ? m[0] * sum : vec4(0.0)", "m[0] * sum"),),
+           pass_="gam"),
+    Mutant("first row of a segment taken for the last", "sgmv_split",
+           "sgmv@rows=20,k=16,n=12,rank=4,na=5,nseg=5",
+           (("lora/sgmv_split.comp", "uint(seg[middle]) <= row", "uint(seg[middle]) < row"),),
+           pass_="expand"),
+    Mutant("rows of A beyond an adapter's rank", "sgmv_split",
+           "sgmv@rows=9,k=16,n=12,rank=8,na=5,FORM=per_row,PHASE=shrink",
+           (("lora/sgmv_split.comp", "lessThan(j + uvec4(0, 1, 2, 3), uvec4(own))",
+             "lessThan(j + uvec4(0, 1, 2, 3), uvec4(pc.rank))"),), pass_="sum"),
 )
