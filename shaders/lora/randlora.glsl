@@ -43,11 +43,20 @@ layout(set = 0, binding = RAND_A, std430) restrict readonly buffer A { T a[]; };
 layout(set = 0, binding = RAND_A, std430) restrict readonly buffer A4 { W4 a4[]; };
 layout(set = 0, binding = RAND_A + 1, std430) restrict readonly buffer B { T b[]; };
 layout(set = 0, binding = RAND_A + 1, std430) restrict readonly buffer B4 { W4 b4[]; };
-layout(set = 0, binding = RAND_A + 2, std430) restrict readonly buffer ABits { uint abits[]; };
-layout(set = 0, binding = RAND_A + 3, std430) restrict readonly buffer BBits { uint bbits[]; };
+layout(set = 0, binding = RAND_A + 2, std430) restrict readonly buffer ABits
+{
+    uint abits[];
+};
+layout(set = 0, binding = RAND_A + 3, std430) restrict readonly buffer BBits
+{
+    uint bbits[];
+};
 layout(set = 0, binding = RAND_A + 4, std430) restrict readonly buffer Lam { float lam[]; };
 layout(set = 0, binding = RAND_A + 5, std430) restrict readonly buffer Gam { float gam[]; };
-layout(set = 0, binding = RAND_A + 5, std430) restrict readonly buffer Gam4 { vec4 gam4[]; };
+layout(set = 0, binding = RAND_A + 5, std430) restrict readonly buffer Gam4
+{
+    vec4 gam4[];
+};
 
 uint rand_dm() { return WIDE != 0 ? pc.n : pc.k; }
 uint rand_dx() { return WIDE != 0 ? pc.k : pc.n; }
@@ -70,7 +79,8 @@ LORA_MATRIX(dense_b, b, b4, VEC_R, pc.bases * rand_dx(), pc.rank)
             const uint shift = 2 * (at % 16);                                           \
             const uint low = words[min(at / 16, last)] >> shift;                        \
             const uint high = words[min((at + 3) / 16, last)] << ((32 - shift) % 32);   \
-            const ivec4 bits = ivec4(low | (shift == 0 ? 0 : high)) << ivec4(30, 28, 26, 24); \
+            const int four = int(low | (shift == 0 ? 0 : high));                        \
+            const ivec4 bits = ivec4(four) << ivec4(30, 28, 26, 24);                    \
             block[i] = mix(vec4(0.0), vec4(bits >> 30),                                 \
                            row + i < (rows) ? inside : bvec4(false));                   \
         }                                                                               \

@@ -2,10 +2,10 @@
 //
 // Side paths of many adapters, the sums over k split over workgroups
 //
-//   shrink  parts of v_ij = sum_k x_ik A_a[j, k]: lanes run along k, a workgroup has SPLIT_J
+//   shrink  parts of v_ij = sum_k x_ik A_a[j, k]: lanes run along k, a workgroup has four
 //           rows of A, ROWS rows of x and a part of k
-//   sum     v: the parts in their order; zeros where there is no adapter or no such row of A
-//   expand  y_io += scale_a sum_j v_ij B_a[o, j]: a lane has one o
+//   sum     v: the parts in order; zeros where there is no adapter or no such row of A
+//   expand  y_io += scale_a sum_j v_ij B_a[o, j]: a lane has four o
 //
 // Punica, arXiv 2310.18547; S-LoRA, arXiv 2311.03285.
 //
@@ -34,6 +34,7 @@
 //! spec     3 ROWS u32 4       // rows of x that may share an adapter
 //! spec     4 PARTS u32 1 = is_cpu ? 1 : max(1,min(8,ceildiv(k,1024)))
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
+//! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
 //! spec     16 FORM u32 0
 //! spec     17 PHASE u32 0
@@ -43,7 +44,7 @@
 //! tuning   parts4 PARTS=4
 //! pass     shrink  groups (PHASE==PHASE.expand?1:ceildiv(rank,4)) min(ceildiv(rows,ROWS),65535) PARTS
 //! pass     sum     groups min(ceildiv(rows*ceildiv(rank,4),WG_SIZE),1024)
-//! pass     expand  groups ceildiv(n,WG_SIZE) min(ceildiv(rows,ROWS),65535)
+//! pass     expand  groups ceildiv(n,4*WG_SIZE) min(ceildiv(rows,ROWS),65535)
 //! variant  f32  T=f32
 //! variant  f16  T=f16 tier=T1
 //! variant  bf16 T=bf16 tier=T1
@@ -58,6 +59,7 @@ layout(local_size_x = 64, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint ROWS = 4;
 layout(constant_id = 4) const uint PARTS = 1;
 layout(constant_id = 12) const uint VEC_K = 1;
+layout(constant_id = 13) const uint VEC_N = 1;
 layout(constant_id = 14) const uint VEC_R = 1;
 layout(constant_id = 16) const uint FORM = 0;
 layout(constant_id = 17) const uint PHASE = 0;
@@ -236,6 +238,7 @@ layout(set = 0, binding = 2, std430) restrict readonly buffer B { T b[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer B4 { W4 b4[]; };
 layout(set = 0, binding = 5, std430) restrict readonly buffer Scale { float scale[]; };
 layout(set = 0, binding = 9, std430) restrict buffer Y { T y[]; };
+layout(set = 0, binding = 9, std430) restrict buffer Y4 { W4 y4[]; };
 layout(set = 0, binding = 11, std430) restrict readonly buffer H { vec4 h[]; };
 
 // B[o, 4q .. 4q+3] of what the adapter has; the rest is not read.
@@ -251,34 +254,46 @@ vec4 load_b(const uint base, const uint q, const uint own)
     return mix(vec4(0.0), all, lessThan(4 * q + uvec4(0, 1, 2, 3), uvec4(own)));
 }
 
+// Columns o .. o+3.
 void expand(const uint row, const uint count, const uint adapter, const uint o)
 {
     const uint own = uint(ranks[adapter]);
-    float acc[ROWS];
+    vec4 acc[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        acc[r] = 0.0;
+        acc[r] = vec4(0.0);
     }
-    const uint base = (adapter * pc.n + o) * pc.rank;
+    const uint base = adapter * pc.n;
     for (uint q = 0; q < (own + 3) / 4; ++q) {
-        const vec4 bs = load_b(base, q, own);
+        vec4 bs[4];
+        [[unroll]] for (uint i = 0; i < 4; ++i) {
+            bs[i] = load_b((base + min(o + i, pc.n - 1)) * pc.rank, q, own);
+        }
         [[unroll]] for (uint r = 0; r < ROWS; ++r) {
             if (r < count) {
-                acc[r] += dot(bs, h[(row + r) * quads() + q]);
+                const vec4 hs = h[(row + r) * quads() + q];
+                acc[r] += vec4(dot(bs[0], hs), dot(bs[1], hs), dot(bs[2], hs),
+                               dot(bs[3], hs));
             }
         }
     }
     const float s = scale[adapter];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        if (r < count) {
-            const uint at = (row + r) * pc.n + o;
-            y[at] = vkz_store(vkz_load(y[at]) + s * acc[r]);
+        const uint at = (row + r) * pc.n + o;
+        if (r < count && VEC_N == 4) {
+            y4[at / 4] = vkz_store_w4(vkz_load_w4(y4[at / 4]) + s * acc[r]);
+        } else if (r < count) {
+            [[unroll]] for (uint i = 0; i < 4; ++i) {
+                if (o + i < pc.n) {
+                    y[at + i] = vkz_store(vkz_load(y[at + i]) + s * acc[r][i]);
+                }
+            }
         }
     }
 }
 
 void main()
 {
-    const uint o = gl_GlobalInvocationID.x;
+    const uint o = 4 * gl_GlobalInvocationID.x;
     if (PHASE == PHASE_SHRINK || o >= pc.n) {
         return;
     }

@@ -92,7 +92,8 @@ static bool check_linear(struct vkz_identity_run *run)
 // The side path is linear in lam and in gam: Σ lam dlam = Σ gam dgam.
 static bool check_same_degree(struct vkz_identity_run *run)
 {
-    static const char *const trained[] = {"lam", "gam"}, *const gradients[] = {"dlam", "dgam"};
+    static const char *const trained[] = {"lam", "gam"};
+    static const char *const gradients[] = {"dlam", "dgam"};
     struct vkz_data *data = vkz_identity_inputs(run, NULL);
     double *sums = vkz_identity_temp(run, 4); // a sum, and the size of what cancels
     for (int i = 0; i < 2; i++) {
