@@ -42,6 +42,7 @@
 //! spec     6 REG_M u32 8 = is_cpu ? 4 : 8   // rows a lane
 //! spec     7 REG_N u32 4      // columns a lane
 //! spec     0 WG_SIZE u32 128 = TILE_M / REG_M * (TILE_N / REG_N)
+//! spec     11 ROLLED u32 0 = is_cpu   // loads in a loop
 //! spec     12 VEC_C u32 1 = width % 4 == 0 ? 4 : 1
 //! spec     13 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
 //! spec     14 EXP u32 5      // 0 the driver's exp2; 3, 4, 5 polynomials of that degree

@@ -47,6 +47,7 @@
 //! let      bases ceildiv(min(k,n),rank)
 //! let      columns bases*pr
 //! spec     8 TILE_ROWS u32 8   // columns of a basis that a lane sums at a time for dgam
+//! spec     11 ROLLED u32 0 = is_cpu   // loads in a loop
 //! let      parts max(1,min(32,ceildiv(rows,64)))
 //! shared   16 * TILE_K * (TILE_M / 4 + TILE_N / 4 + 2)
 //! pass     meet  groups ceildiv(columns,TILE_N) ceildiv(rows,TILE_M) 2

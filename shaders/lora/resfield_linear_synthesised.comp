@@ -33,6 +33,7 @@
 //! spec     9 PARTS u32 16 = min(rows,is_cpu ? 16 : 64)   // of the samples, see lib/invert.glsl
 //! spec     10 HEIGHT u32 64 = TILE_M
 //! spec     0 WG_SIZE u32 128 = TILE_M / REG_M * (TILE_N / REG_N)
+//! spec     11 ROLLED u32 0 = is_cpu   // loads in a loop
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     16 BIAS u32 0
