@@ -30,7 +30,7 @@
 //! bind     12 next_post out f32[rows, streams]
 //! bind     13 next_comb out f32[rows, streams, streams]
 //! push     rows:u32 width:u32 iters:u32 eps_norm:f32 eps_pre:f32 eps_sk:f32 mu:f32
-//! spec     0 WG_SIZE u32 4 = min(subgroup_size,16)   // lanes of one subgroup, 4 to 16
+//! spec     0 WG_SIZE u32 4 = min(subgroup_size,8)   // lanes of one subgroup, 4 or 8
 //! spec     3 TOKENS u32 8 = streams > 4 ? 8 : rows < 128 ? 8 : 32   // tokens a workgroup
 //! spec     5 VEC u32 1 = width % 4 == 0 ? 4 : 1   // elements a load
 //! spec     16 COMB u32 0

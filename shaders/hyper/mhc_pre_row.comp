@@ -26,7 +26,7 @@
 //! bind     8 comb  out f32[rows, streams, streams]
 //! push     rows:u32 width:u32 iters:u32 eps_norm:f32 eps_pre:f32 eps_sk:f32 mu:f32
 //! spec     0 WG_SIZE u32 64 = is_cpu ? min(subgroup_size,64) : 64   // 4 to 64, a power of two
-//! spec     3 TOKENS u32 4 = is_cpu ? 8 : 4   // tokens a workgroup
+//! spec     3 TOKENS u32 4   // tokens a workgroup
 //! spec     4 DOTS u32 8   // rows of phi at a time
 //! spec     5 VEC u32 1 = width % 4 == 0 ? 4 : 1   // elements a load
 //! spec     16 COMB u32 0

@@ -63,7 +63,7 @@ float row_dot(const vec4 x, const vec4 w, const float sum)
 float row_sum[ROW_SUMS];
 float row_level[ROW_LEVELS * ROW_SUMS];
 float row_tree[gl_WorkGroupSize.x];
-float row_copy[ROW_SUMS];
+float row_kept[ROW_SUMS];
 
 // Strand of this lane in round r: the bits of r in opposite order are its highest.
 uint row_strand(const uint r)
@@ -124,44 +124,53 @@ void row_join(const uint r)
     }
 }
 
+// row_total[at + i] = sum i of row_part over the lanes, for i < n and i < count.
+void row_add_lanes(const uint at, const uint n, const uint count)
+{
+    const uint lanes = gl_WorkGroupSize.x;
+    barrier();
+    for (uint i = gl_LocalInvocationID.x; i < n; i += lanes) {
+        [[unroll]] for (uint k = 0; k < lanes; k++) {
+            row_tree[k] = row_part[k * ROW_STRIDE + i];
+        }
+        [[unroll]] for (uint half_ = lanes / 2u; half_ > 0u; half_ /= 2u) {
+            [[unroll]] for (uint k = 0; k < half_; k++) {
+                row_tree[k] += row_tree[k + half_];
+            }
+        }
+        if (i < count) {
+            row_total[at + i] = row_tree[0];
+        }
+    }
+    barrier();
+}
+
 // After the last round: the lanes' sums join, and row_total[at + i] is sum i for i < count.
 // All lanes must come here; all may read the totals afterwards.
 void row_finish(const uint at, const uint count)
 {
-    const uint lanes = gl_WorkGroupSize.x;
     const uint lane = gl_LocalInvocationID.x;
-    [[unroll]] for (uint c = 0; c < ROW_SUMS; c += ROW_CHUNK) {
-        if (ROW_CHUNK == 64u) {
-            // Every store to shared memory is a branch a lane on CPU drivers: one in a loop
-            // compiles in a fraction of the time.
-            [[unroll]] for (uint i = 0; i < ROW_SUMS; i++) {
-                row_copy[i] = row_sum[i];
+    if (ROW_ROUNDS > 1u) {
+        // Few lanes, as CPU drivers have: rolled, from memory, or it takes seconds to compile.
+        [[unroll]] for (uint i = 0; i < ROW_SUMS; i++) {
+            row_kept[i] = row_sum[i];
+        }
+        [[dont_unroll]] for (uint c = 0; c < ROW_SUMS; c += ROW_CHUNK) {
+            const uint n = min(ROW_CHUNK, ROW_SUMS - c);
+            [[dont_unroll]] for (uint i = 0; i < n; i++) {
+                row_part[lane * ROW_STRIDE + i] = row_kept[c + i];
             }
-            [[dont_unroll]] for (uint i = 0; i < min(ROW_CHUNK, ROW_SUMS - c); i++) {
-                row_part[lane * ROW_STRIDE + i] = row_copy[c + i];
-            }
-        } else {
+            row_add_lanes(at + c, n, count > c ? count - c : 0u);
+        }
+    } else {
+        [[unroll]] for (uint c = 0; c < ROW_SUMS; c += ROW_CHUNK) {
             [[unroll]] for (uint i = 0; i < ROW_CHUNK; i++) {
                 if (c + i < ROW_SUMS) {
                     row_part[lane * ROW_STRIDE + i] = row_sum[c + i];
                 }
             }
+            row_add_lanes(at + c, min(ROW_CHUNK, ROW_SUMS - c), count > c ? count - c : 0u);
         }
-        barrier();
-        for (uint i = lane; i < min(ROW_CHUNK, ROW_SUMS - c); i += lanes) {
-            [[unroll]] for (uint k = 0; k < lanes; k++) {
-                row_tree[k] = row_part[k * ROW_STRIDE + i];
-            }
-            [[unroll]] for (uint half_ = lanes / 2u; half_ > 0u; half_ /= 2u) {
-                [[unroll]] for (uint k = 0; k < half_; k++) {
-                    row_tree[k] += row_tree[k + half_];
-                }
-            }
-            if (c + i < count) {
-                row_total[at + c + i] = row_tree[0];
-            }
-        }
-        barrier();
     }
 }
 
