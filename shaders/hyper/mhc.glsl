@@ -99,6 +99,21 @@ float mhc_product(const uint d, const uint t)
     return row_total[d / DOTS * ROW_SUMS + (d % DOTS + 1u) * TOKENS + t];
 }
 
+// What is read or written in a rolled loop, to be small, while sk is in registers.
+float mhc_rolled[STREAMS * STREAMS];
+
+// sk = logits of comb of token t.
+void mhc_logits(const uint t, const float norm)
+{
+    [[dont_unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+        const uint d = 2u * STREAMS + i;
+        mhc_rolled[i] = fma(mhc_product(d, t) * norm, scale[2], base[d]);
+    }
+    [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+        sk[i] = mhc_rolled[i];
+    }
+}
+
 uint mhc_to[STREAMS];
 
 // mhc_to = permutation number p in lexicographic order: the digits of p in the factorial
@@ -130,12 +145,12 @@ void mhc_permute(const uint t, const float norm)
         sk[i] = 0.0;
     }
     float top = -3.0e38;
-    for (uint p = 0; p < MHC_TERMS; p++) {
+    [[dont_unroll]] for (uint p = 0; p < MHC_TERMS; p++) {
         const uint d = 2u * STREAMS + p;
         top = max(top, fma(mhc_product(d, t) * norm, scale[2], base[d]));
     }
     float sum = 0.0;
-    for (uint p = 0; p < MHC_TERMS; p++) {
+    [[dont_unroll]] for (uint p = 0; p < MHC_TERMS; p++) {
         const uint d = 2u * STREAMS + p;
         const float e =
             vkz_exp_accurate(fma(mhc_product(d, t) * norm, scale[2], base[d]) - top);
@@ -175,9 +190,10 @@ void mhc_columns(const uint row, const uint i, const uint b, const uint quads)
 {
     const uint lanes = gl_WorkGroupSize.x;
     const uint lane = gl_LocalInvocationID.x;
-    [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
-        const uint d = min(g * lanes + lane, MHC_ROWS - 1u);
-        [[unroll]] for (uint k = 0; k < lanes; k++) {
+    // Rolled, or its loads take a second to compile.
+    [[dont_unroll]] for (uint k = 0; k < lanes; k++) {
+        [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
+            const uint d = min(g * lanes + lane, MHC_ROWS - 1u);
             mhc_w[k * MHC_GROUPS + g] = mhc_phi(d, i, min(b * lanes + k, quads - 1u));
         }
     }
@@ -307,24 +323,22 @@ void mhc_token(const uint t)
 {
     const uint at = t * MHC_COEFS;
     const float norm = mhc_norm(t);
-    for (uint i = 0; i < STREAMS; i++) {
-        const float a = fma(mhc_product(i, t) * norm, scale[0], base[i]);
-        mhc_coef[at + i] = gate_sigmoid(a) + pc.eps_pre;
-        const uint d = STREAMS + i;
-        const float b = fma(mhc_product(d, t) * norm, scale[1], base[d]);
-        mhc_coef[at + d] = pc.mu * gate_sigmoid(b);
+    [[dont_unroll]] for (uint d = 0; d < 2u * STREAMS; d++) {
+        const bool is_pre = d < STREAMS;
+        const float a = fma(mhc_product(d, t) * norm, scale[is_pre ? 0u : 1u], base[d]);
+        mhc_coef[at + d] = is_pre ? gate_sigmoid(a) + pc.eps_pre : pc.mu * gate_sigmoid(a);
     }
     if (COMB == COMB_SINKHORN) {
-        [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
-            const uint d = 2u * STREAMS + i;
-            sk[i] = fma(mhc_product(d, t) * norm, scale[2], base[d]);
-        }
+        mhc_logits(t, norm);
         sinkhorn(pc.iters, pc.eps_sk);
     } else {
         mhc_permute(t, norm);
     }
     [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
-        mhc_coef[at + 2u * STREAMS + i] = sk[i];
+        mhc_rolled[i] = sk[i];
+    }
+    [[dont_unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+        mhc_coef[at + 2u * STREAMS + i] = mhc_rolled[i];
     }
 }
 

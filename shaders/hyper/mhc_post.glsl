@@ -16,13 +16,22 @@
 float mhc_post_f[STREAMS];
 float mhc_post_x[STREAMS * STREAMS];
 
+// Read in a rolled loop, which is small; used from registers.
+float mhc_post_rolled[STREAMS * (STREAMS + 1)];
+
 void mhc_post_read(const uint row)
 {
+    [[dont_unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+        mhc_post_rolled[i] = comb[row * STREAMS * STREAMS + i];
+    }
+    [[dont_unroll]] for (uint i = 0; i < STREAMS; i++) {
+        mhc_post_rolled[STREAMS * STREAMS + i] = post[row * STREAMS + i];
+    }
+    [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+        mhc_post_x[i] = mhc_post_rolled[i];
+    }
     [[unroll]] for (uint i = 0; i < STREAMS; i++) {
-        mhc_post_f[i] = post[row * STREAMS + i];
-        [[unroll]] for (uint j = 0; j < STREAMS; j++) {
-            mhc_post_x[i * STREAMS + j] = comb[(row * STREAMS + i) * STREAMS + j];
-        }
+        mhc_post_f[i] = mhc_post_rolled[STREAMS * STREAMS + i];
     }
 }
 

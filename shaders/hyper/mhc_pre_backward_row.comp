@@ -161,13 +161,13 @@ float permute_backward(const uint row, const uint t, const float norm)
 {
     const uint first = (row + t) * STREAMS * STREAMS;
     float top = -3.0e38;
-    for (uint p = 0; p < MHC_TERMS; p++) {
+    [[dont_unroll]] for (uint p = 0; p < MHC_TERMS; p++) {
         const uint d = 2u * STREAMS + p;
         top = max(top, fma(mhc_product(d, t) * norm, scale[2], base[d]));
     }
     // Twice over the permutations: the mean of the gradient, then each one's own.
     float sum = 0.0, mean = 0.0, result = 0.0;
-    for (uint n = 0; n < 2u * MHC_TERMS; n++) {
+    [[dont_unroll]] for (uint n = 0; n < 2u * MHC_TERMS; n++) {
         const uint p = n % MHC_TERMS;
         const uint d = 2u * STREAMS + p;
         mhc_permutation(p);
@@ -192,26 +192,34 @@ void token_gradient(const uint row, const uint t)
     const uint at = (row + t) * TOKEN;
     const float norm = mhc_norm(t);
     float product = 0.0; // dm . (phi v)
-    for (uint i = 0; i < STREAMS; i++) {
-        const float a = gate_sigmoid(fma(mhc_product(i, t) * norm, scale[0], base[i]));
-        token[at + TOKEN_PRE + i] = a + pc.eps_pre;
-        const float g = dpre[(row + t) * STREAMS + i] +
-                        row_total[MHC_BLOCKS * ROW_SUMS + i * TOKENS + t];
-        product += emit(row, t, i, g * (a * (1.0 - a)), norm);
-        const uint d = STREAMS + i;
-        const float b = gate_sigmoid(fma(mhc_product(d, t) * norm, scale[1], base[d]));
-        product += emit(row, t, d,
-                        dpost[(row + t) * STREAMS + i] * pc.mu * (b * (1.0 - b)), norm);
+    [[dont_unroll]] for (uint d = 0; d < 2u * STREAMS; d++) {
+        const bool is_pre = d < STREAMS;
+        const float a = gate_sigmoid(
+            fma(mhc_product(d, t) * norm, scale[is_pre ? 0u : 1u], base[d]));
+        float g;
+        if (is_pre) {
+            token[at + TOKEN_PRE + d] = a + pc.eps_pre;
+            g = dpre[(row + t) * STREAMS + d] +
+                row_total[MHC_BLOCKS * ROW_SUMS + d * TOKENS + t];
+        } else {
+            g = dpost[(row + t) * STREAMS + d - STREAMS] * pc.mu;
+        }
+        product += emit(row, t, d, g * (a * (1.0 - a)), norm);
     }
     if (COMB == COMB_SINKHORN) {
+        mhc_logits(t, norm);
+        [[dont_unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+            mhc_rolled[i] = dcomb[(row + t) * STREAMS * STREAMS + i];
+        }
         [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
-            const uint d = 2u * STREAMS + i;
-            sk[i] = fma(mhc_product(d, t) * norm, scale[2], base[d]);
-            sk_g[i] = dcomb[(row + t) * STREAMS * STREAMS + i];
+            sk_g[i] = mhc_rolled[i];
         }
         sinkhorn_backward(pc.eps_sk);
         [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
-            product += emit(row, t, 2u * STREAMS + i, sk_g[i], norm);
+            mhc_rolled[i] = sk_g[i];
+        }
+        [[dont_unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
+            product += emit(row, t, 2u * STREAMS + i, mhc_rolled[i], norm);
         }
     } else {
         product += permute_backward(row, t, norm);
