@@ -469,4 +469,22 @@ MUTANTS = (
            "sgmv@rows=9,k=16,n=12,rank=8,na=5,FORM=per_row,PHASE=shrink",
            (("lora/sgmv_split.comp", "lessThan(j + uvec4(0, 1, 2, 3), uvec4(own))",
              "lessThan(j + uvec4(0, 1, 2, 3), uvec4(pc.rank))"),), pass_="sum"),
+    # --- hyper-connections and attention over depth ---
+    Mutant("mean taken off the columns past the end", "hyper_pre_row",
+           "hyper_pre@rows=3,streams=4,width=36,KIND=dynamic,NORM=layer",
+           (("hyper/connect.glsl", "x = connect_inside(x - connect_mean(t, i), q);",
+             "x = x - connect_mean(t, i);"),)),
+    Mutant("mix of the streams transposed", "hyper_pre_row",
+           "hyper_pre@rows=3,streams=4,width=36",
+           (("hyper/connect.glsl", "sum = fma(vec4(c[i * CONNECT_COLUMNS + k]), x[i], sum);",
+             "sum = fma(vec4(c[k < PARTS ? i * CONNECT_COLUMNS + k : (k - 2 * PARTS)"
+             " * CONNECT_COLUMNS + 2 * PARTS + i]), x[i], sum);"),)),
+    Mutant("gradient of the mean left out", "hyper_pre_backward_row",
+           "hyper_pre_backward@rows=3,streams=2,width=12,KIND=dynamic,NORM=layer",
+           (("hyper/hyper_pre_backward_row.comp", "mean = fma(u, share[k], mean);", ""),),
+           pass_="main"),
+    Mutant("sum not rescaled with its maximum", "attention_residual_online",
+           "attention_residual@rows=5,width=33,l=5",
+           (("hyper/attention_residual_online.comp", "total = fma(total, keep, e);",
+             "total += e;"),)),
 )
