@@ -54,6 +54,8 @@ CHOSEN = ("block_select@batch=1,heads=4,kv_heads=2,len=200,head_dim=16,lc=4,st=2
 GATHERED = "gathered_attention@batch=1,heads=8,q_len=20,kv_len=50,head_dim=16,top=20"
 NATIVE = ("native_sparse_attention@batch=1,heads=4,kv_heads=2,len=67,head_dim=16,lc=4,"
           "st=2,ls=4,top=5,wl=9")
+EXPERT_LISTS = "dispatch_map@rows=100,topk=2,experts=5,bm=8"
+EXPERT_PRODUCTS = "grouped_gemm@rows=17,topk=2,experts=3,bm=4,n=12,k=20"
 DELTA = ("delta_rule@batch=1,heads=2,kv_heads=2,len=37,head_dim=20,v_dim=24,GATE=scalar,"
          "INIT=on,FINAL=on")
 DELTA_BACK = DELTA.replace("delta_rule", "delta_rule_backward")
@@ -487,4 +489,22 @@ MUTANTS = (
            "attention_residual@rows=5,width=33,l=5",
            (("hyper/attention_residual_online.comp", "total = fma(total, keep, e);",
              "total += e;"),)),
+    # --- lists of the experts and their products ---
+    Mutant("an expert's entries of a part counted once", "dispatch_map_scan", EXPERT_LISTS,
+           (("moe/map.glsl", "counters[own + bin] += 1u;", "counters[own + bin] = 1u;"),),
+           "i32", pass_="count"),
+    Mutant("parts in opposite order", "dispatch_map_scan", EXPERT_LISTS,
+           (("moe/map.glsl", "const uint at = part * s.bins + bin;",
+             "const uint at = (s.parts - 1u - part) * s.bins + bin;"),), "i32",
+           pass_="scan"),
+    Mutant("padding inside the last tile not marked", "dispatch_map_scan", EXPERT_LISTS,
+           (("moe/map.glsl", "at < end; at++) { map_put_padding(at);",
+             "at + 1u < end; at++) { map_put_padding(at);"),), "i32", pass_="scatter"),
+    Mutant("experts' weights half as far apart", "grouped_gemm_tile",
+           EXPERT_PRODUCTS + ",EPILOGUE=swiglu",
+           (("moe/grouped.glsl", "expert * pc.n * (SWIGLU ? 2 : 1)", "expert * pc.n"),),
+           pass_="main"),
+    Mutant("bias of padding rows", "grouped_gemm_tile",
+           EXPERT_PRODUCTS + ",EPILOGUE=bias",
+           (("moe/grouped.glsl", "padding ? vec4(0.0) : v", "v"),), pass_="main"),
 )
