@@ -85,7 +85,8 @@ void main()
         float sum = 0.0;
         if (VEC == 4) {
             for (uint q = lane; q < pc.width / 4u; q += LANES) {
-                sum += dot(vkz_load_w4(x4[row * (pc.width / 4u) + q]), vkz_load_w4(w4[q]));
+                const vec4 a = vkz_load_w4(x4[row * (pc.width / 4u) + q]);
+                sum += dot(a, vkz_load_w4(w4[q]));
             }
         } else {
             for (uint c = lane; c < pc.width; c += LANES) {

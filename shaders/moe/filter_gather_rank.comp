@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// The filters that hold a share of an image's score: ranks by counting, then a running sum
+// Filters that hold a share of an image's score: ranks by counting, then a running sum
 //
 //   idx = filters by descending score, count = the fewest whose sum reaches ratio sum h
 //

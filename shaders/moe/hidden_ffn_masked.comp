@@ -6,9 +6,9 @@
 //
 // Mixture of hidden dimensions, arXiv 2412.05644.
 //
-// Why this one: no lists. Four columns of TILE_ROWS tokens a lane; of a group that none of
-// these tokens uses, nothing is computed. With FUSION all groups take part afterwards, so
-// nothing better is to be had there.
+// Why this one: no lists. Four columns of TILE_ROWS tokens a lane; of a group that none
+// of these tokens uses, nothing is computed. With FUSION all groups take part afterwards,
+// so nothing better is to be had there.
 //
 //! kernel   hidden_ffn_masked
 //! op       hidden_ffn/1

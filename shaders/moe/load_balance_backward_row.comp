@@ -8,8 +8,8 @@
 //
 // Shazeer arXiv 1701.06538, Switch 2101.03961, ST-MoE 2202.08906.
 //
-// Why this one: f holds all that tokens share; the rest is element-wise after one number a
-// token. A lane finds that for a token of its own.
+// Why this one: f holds all that tokens share; the rest is element-wise after one number
+// a token. A lane finds that for a token of its own.
 //
 //! kernel   load_balance_backward_row
 //! op       load_balance_backward/1

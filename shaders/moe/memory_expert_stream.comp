@@ -154,7 +154,8 @@ void main()
          first += gl_NumWorkGroups.y * ROWS) {
         cosines(first, keys_first, keys);
         for (uint r = 0; r < ROWS && first + r < pc.rows; r++) {
-            const uint to = ((first + r) * gl_NumWorkGroups.x + gl_WorkGroupID.x) * pc.topk;
+            const uint to =
+                ((first + r) * gl_NumWorkGroups.x + gl_WorkGroupID.x) * pc.topk;
             for (uint t = 0; t < pc.topk; t++) {
                 candidate mine = candidate(NONE, 0xffffffffu);
                 for (uint k = lane; k < keys; k += LANES) {
@@ -237,7 +238,8 @@ float product(const uint row, const uint of_a)
     if (VEC_X == 4) {
         const uint quads = pc.width / 4u;
         for (uint i = 0; i < quads; i++) {
-            sum += dot(vkz_load_w4(x4[row * quads + i]), vkz_load_w4(a4[of_a * quads + i]));
+            const vec4 xs = vkz_load_w4(x4[row * quads + i]);
+            sum += dot(xs, vkz_load_w4(a4[of_a * quads + i]));
         }
     } else {
         for (uint i = 0; i < pc.width; i++) {

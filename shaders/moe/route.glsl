@@ -4,8 +4,8 @@
 //
 //   route_finish()     chooses and writes; all lanes of the workgroup call it
 //
-// The includer declares TOPK_PAD >= topk and has topk, ngroup, kgroup, scale and eps among
-// its push constants pc.
+// The includer declares TOPK_PAD >= topk and has topk, ngroup, kgroup, scale and eps
+// among its push constants pc.
 //
 // A round finds the best of what is left: each lane the best of its own experts, then all
 // lanes of the token read each other's. What a round reads, the next but one overwrites:

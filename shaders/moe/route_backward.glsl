@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT
 //
-// Gradients of the logits of tokens whose logits are in shared memory, see route_lanes.glsl
+// Gradients of the logits of tokens whose logits are in shared memory, see
+// route_lanes.glsl
 //
 //   route_gradient()   route_d[route_at(i)] = gradient of logit i; a barrier has followed
 //
-// The includer has topk, scale and eps among its push constants pc. The experts of a token
-// are different ones.
+// The includer has topk, scale and eps among its push constants pc. The experts of a
+// token are different ones.
 #include "moe/route_lanes.glsl"
 
 layout(constant_id = 18) const uint ORDER = 0;
@@ -32,7 +33,8 @@ vec2 route_chosen_(const uint base, const float most, const float largest,
     for (uint t = 0; t < pc.topk; t++) {
         const int i = idx[base + t];
         if (i >= 0) {
-            const float s = ORDER != 0 ? vkz_exp_accurate(route_l[route_at(uint(i))] - most)
+            const float l = route_l[route_at(uint(i))];
+            const float s = ORDER != 0 ? vkz_exp_accurate(l - most)
                                        : route_score_(uint(i), largest, total);
             sums += s * vec2(1.0, dw[base + t]);
         }

@@ -4,13 +4,13 @@
 //
 //   route_make_logits(first)   route_l of the tokens first .. ; a barrier must follow
 //
-// The includer declares VEC, 4 where width is a multiple of four, ROUTE_NOISE, the binding
-// of eps_n, which wn follows, and has width and temp among its push constants pc. With
-// ROUTE_KEEP defined, also shared memory route_n[ROUTE_ROWS * E_PAD] for the noise's width
-// before softplus, or 1 / (|x| |g| temp) of a cosine, route_x2[ROUTE_ROWS] for |x|^2, and
-// a function route_keep_g2(expert, |g|^2 of four). With ROUTE_SHUFFLE defined, a
-// workgroup is one subgroup with a token a lane, and tokens go round by shuffles: all lanes
-// reading one address is slow on CPU drivers. With ROUTE_LOADS_ONLY only load_x,
+// The includer declares VEC, 4 where width is a multiple of four, ROUTE_NOISE, the
+// binding of eps_n, which wn follows, and has width and temp among its push constants pc.
+// With ROUTE_KEEP defined, also shared memory route_n[ROUTE_ROWS * E_PAD] for the noise's
+// width before softplus, or 1 / (|x| |g| temp) of a cosine, route_x2[ROUTE_ROWS] for
+// |x|^2, and a function route_keep_g2(expert, |g|^2 of four). With ROUTE_SHUFFLE defined,
+// a workgroup is in one subgroup with a token a lane, and tokens go round by shuffles: all
+// lanes reading one address is slow on CPU drivers. With ROUTE_LOADS_ONLY only load_x,
 // load_wg and load_wn exist: elements 4q .. 4q+3 of a row.
 #ifdef ROUTE_LOADS_ONLY
 #include "moe/score.glsl"
@@ -24,9 +24,18 @@ layout(set = 0, binding = 1, std430) restrict readonly buffer X { T x[]; };
 layout(set = 0, binding = 1, std430) restrict readonly buffer X4 { W4 x4[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer Wg { T wg[]; };
 layout(set = 0, binding = 2, std430) restrict readonly buffer Wg4 { W4 wg4[]; };
-layout(set = 0, binding = ROUTE_NOISE, std430) restrict readonly buffer EpsN { float eps_n[]; };
-layout(set = 0, binding = ROUTE_NOISE + 1, std430) restrict readonly buffer Wn { T wn[]; };
-layout(set = 0, binding = ROUTE_NOISE + 1, std430) restrict readonly buffer Wn4 { W4 wn4[]; };
+layout(set = 0, binding = ROUTE_NOISE, std430) restrict readonly buffer EpsN
+{
+    float eps_n[];
+};
+layout(set = 0, binding = ROUTE_NOISE + 1, std430) restrict readonly buffer Wn
+{
+    T wn[];
+};
+layout(set = 0, binding = ROUTE_NOISE + 1, std430) restrict readonly buffer Wn4
+{
+    W4 wn4[];
+};
 
 // Elements 4q .. 4q+3 of a row, 0 beyond its end.
 #define LOADER(name, words, words4) \

@@ -7,9 +7,9 @@
 //
 // Shazeer arXiv 1701.06538, DeepSeek-V3 2412.19437.
 //
-// Why this one: route_topk_fused for CPU drivers. A lane reads its own token and all lanes
-// get it from there; every expert's weights are read once for as many tokens as there are
-// lanes, and a lane chooses for its token alone.
+// Why this one: route_topk_fused for CPU drivers. A lane reads its own token and all
+// lanes get it from there; every expert's weights are read once for as many tokens as
+// there are lanes, and a lane chooses for its token alone.
 //
 //! kernel   route_topk_fused_lanes
 //! op       route_topk/1
@@ -25,7 +25,7 @@
 //! bind     9 w      out f32[rows, topk]
 //! bind     10 score out f32[rows, experts]  when SAVE == SAVE.on
 //! push     rows:u32 experts:u32 topk:u32 ngroup:u32 kgroup:u32 scale:f32 eps:f32 width:u32 temp:f32
-//! spec     0 WG_SIZE u32 4 = min(subgroup_size,16)   // one subgroup; tokens a workgroup
+//! spec     0 WG_SIZE u32 4 = min(subgroup_size,8)   // in one subgroup; tokens a workgroup
 //! spec     3 ROUTE_LANES u32 1   // lanes a token chooses with
 //! spec     4 E_PAD u32 32 = max(32,next_pow2(experts))
 //! spec     5 TOPK_PAD u32 8 = max(8,next_pow2(topk))

@@ -4,19 +4,19 @@
 //
 //   s, idx, w as in route_topk_row
 //
-//   list: the eight best so far, in order. Eight logits at a time are sorted by a network,
-//   merged with the list by another, and what is left over only leaves its largest behind.
-//   An entry is one word: the upper bits of the order key and, below, the index, so that a
-//   comparison is two instructions and ties go to the lower index by themselves.
+//   list: the eight best so far, in order. Eight logits at a time are sorted by a
+//   network, merged with the list by another, and of what is left over only the largest
+//   is kept. An entry is one word: the upper bits of the order key and, below, the index,
+//   so that a comparison is two instructions and ties go to the lower index.
 //
 // Two of the best, or the last and the first left out, that share those upper bits need
 // not stand in the right order: such a token is done again with whole keys.
 //
 // Shazeer arXiv 1701.06538, Switch 2101.03961, DeepSeek-V3 2412.19437.
 //
-// Why this one: no barrier, no shared memory, and a token's arithmetic is the same for all
-// tokens, so that the vectors of a CPU are full. Scores are computed for those chosen only
-// where a softmax allows it. Fastest on CPU drivers, from a few tokens on.
+// Why this one: no barrier, no shared memory, and a token's arithmetic is the same for
+// all tokens, so that the vectors of a CPU are full. Scores are computed for those chosen
+// only where a softmax allows it. Fastest on CPU drivers, from a few tokens on.
 //
 //! kernel   route_topk_lane
 //! op       route_topk/1
@@ -127,7 +127,9 @@ float choice(const float l, const float b)
 // What groups add up.
 float group_part(const float l, const float c)
 {
-    const float v = BIAS != 0 ? c : SCORE_SOFT ? vkz_exp_accurate(l - largest) : score_of(l);
+    const float v = BIAS != 0    ? c
+                    : SCORE_SOFT ? vkz_exp_accurate(l - largest)
+                                 : score_of(l);
     return is_number(v) ? v : uintBitsToFloat(0xff800000u);
 }
 

@@ -97,7 +97,8 @@ static bool check_plain(struct vkz_identity_run *run)
             res[i] = x[i];
         }
     }
-    return vkz_identity_equal(run, "y", sum, vkz_identity_output(run, data, "y"), count, 2);
+    return vkz_identity_equal(run, "y", sum, vkz_identity_output(run, data, "y"), count,
+                              2);
 }
 
 static const struct vkz_identity identities[] = {

@@ -141,8 +141,8 @@ static bool check_all(struct vkz_identity_run *run)
     for (int64_t i = 0; x != NULL && copy != NULL && i < count; i++) {
         copy[i] = (double)x[i];
     }
-    return vkz_identity_equal(run, "xk", copy, vkz_identity_output(run, data, "xk"), count,
-                              1);
+    return vkz_identity_equal(run, "xk", copy, vkz_identity_output(run, data, "xk"),
+                              count, 1);
 }
 
 static const struct vkz_identity identities[] = {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
-// filter_gather: the filters that hold a share of an image's score, contract and reference.
+// filter_gather: the filters that hold a share of an image's score, contract and
+// reference.
 #include <math.h>
 #include <stdlib.h>
 #include <tgmath.h>

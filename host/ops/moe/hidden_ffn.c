@@ -34,7 +34,8 @@ static const struct vkz_axis axes[] = {
 
 static const struct vkz_tensor tensors[] = {
     {"x", VKZ_IN, "T", "rows, width", NULL, "normal(1)", "tokens"},
-    {"m", VKZ_IN, "f32", "rows, ng", NULL, "op", "multipliers of the groups; 0: not in use"},
+    {"m", VKZ_IN, "f32", "rows, ng", NULL, "op",
+     "multipliers of the groups; 0: not in use"},
     {"wup", VKZ_IN, "T", "ff_width, width", NULL, "linear_w", NULL},
     {"wdn", VKZ_IN, "T", "width, ff_width", NULL, "linear_w", NULL},
     {"lm", VKZ_IN, "T", "nb, floordiv(ff_width, nb), floordiv(ff_width, nb)", FUSES,
@@ -147,7 +148,8 @@ static bool check_none(struct vkz_identity_run *run)
 // What a group that is not in use weighs does not matter.
 static bool check_masked(struct vkz_identity_run *run)
 {
-    const int64_t ff = vkz_identity_dim(run, "ff_width"), ng = vkz_identity_dim(run, "ng");
+    const int64_t ff = vkz_identity_dim(run, "ff_width");
+    const int64_t ng = vkz_identity_dim(run, "ng");
     const int64_t width = vkz_identity_dim(run, "width");
     struct vkz_data *one = vkz_identity_inputs(run, "rows=1");
     struct vkz_data *two = vkz_identity_inputs(run, "rows=1");

@@ -93,7 +93,8 @@ static bool check_dense(struct vkz_identity_run *run)
     for (int64_t i = 0; one != NULL && i < count; i++) {
         one[i] = 1;
     }
-    return vkz_identity_equal(run, "m", one, vkz_identity_output(run, data, "m"), count, 4);
+    return vkz_identity_equal(run, "m", one, vkz_identity_output(run, data, "m"), count,
+                              4);
 }
 
 static const struct vkz_identity identities[] = {

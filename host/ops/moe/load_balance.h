@@ -29,7 +29,8 @@
 #define BALANCE_INPUTS(has_score) \
     {"score", VKZ_IN, "f32", "rows, experts", has_score, "uniform(0,1)", \
      "probabilities, weights or scores"}, \
-        {"logits", VKZ_IN, "f32", "rows, experts", BALANCE_HAS_LOGITS, "normal(1)", NULL}, \
+        {"logits", VKZ_IN, "f32", "rows, experts", BALANCE_HAS_LOGITS, "normal(1)", \
+         NULL}, \
         {"noisy", VKZ_IN, "f32", "rows, experts", BALANCE_HAS_LOAD, "normal(1)", \
          "logits with their noise"}, \
         {"sd", VKZ_IN, "f32", "rows, experts", BALANCE_HAS_LOAD, "uniform(0.5,1.5)", \
@@ -39,8 +40,8 @@
     "(KIND == KIND.sequence || len == rows) && rows % len == 0 && " \
     "(KIND != KIND.load_cv2 || topk < experts)"
 #define BALANCE_VALID_REASON \
-    "sequences divide the tokens and are for KIND=sequence; load_cv2 needs an expert that " \
-    "is not chosen"
+    "sequences divide the tokens and are for KIND=sequence; load_cv2 needs an expert " \
+    "that is not chosen"
 
 enum { BALANCE_SWITCH, BALANCE_IMPORTANCE, BALANCE_LOAD, BALANCE_Z, BALANCE_SEQUENCE };
 

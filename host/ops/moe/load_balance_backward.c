@@ -42,7 +42,8 @@ static void reference(struct vkz_ref *ref, int64_t row)
     const real up = (real)vkz_ref_in(ref, "dloss")[0];
     double *dscore = vkz_ref_out(ref, "dscore"), *dlogits = vkz_ref_out(ref, "dlogits");
     double *dsd = vkz_ref_out(ref, "dsd");
-    double *s_scale = vkz_ref_scale(ref, "dscore"), *l_scale = vkz_ref_scale(ref, "dlogits");
+    double *s_scale = vkz_ref_scale(ref, "dscore");
+    double *l_scale = vkz_ref_scale(ref, "dlogits");
     double *sd_scale = vkz_ref_scale(ref, "dsd");
     if (f != NULL && b.kind == BALANCE_SEQUENCE) {
         f += row / b.len * n;

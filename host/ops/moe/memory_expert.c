@@ -143,7 +143,8 @@ static void reference(struct vkz_ref *ref, int64_t row)
 
 static bool check_gates(struct vkz_identity_run *run)
 {
-    const int64_t rows = vkz_identity_dim(run, "rows"), topk = vkz_identity_dim(run, "topk");
+    const int64_t rows = vkz_identity_dim(run, "rows");
+    const int64_t topk = vkz_identity_dim(run, "topk");
     struct vkz_data *data = vkz_identity_inputs(run, NULL);
     const double *g = vkz_identity_output(run, data, "g");
     double *sum = vkz_identity_temp(run, rows), *one = vkz_identity_temp(run, rows);

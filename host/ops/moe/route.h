@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// What the routing contracts share: dims, scalars, axes, the inputs, and a token's scores.
-// Included by contract files only.
+// What the routing contracts share: dims, scalars, axes, the inputs, and a token's
+// scores. Included by contract files only.
 #ifndef VKZ_OPS_MOE_ROUTE_H
 #define VKZ_OPS_MOE_ROUTE_H
 
@@ -97,7 +97,8 @@ static inline real route_dot(const float *a, const float *b, int64_t n, real *ma
     return sum;
 }
 
-static inline void route_logits_of_x(struct vkz_ref *ref, int64_t row, struct route_row *r)
+static inline void route_logits_of_x(struct vkz_ref *ref, int64_t row,
+                                     struct route_row *r)
 {
     const int64_t width = vkz_ref_dim(ref, "width");
     const float *x = vkz_ref_in(ref, "x") + row * width;

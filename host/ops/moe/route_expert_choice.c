@@ -15,7 +15,8 @@ static const struct vkz_dim dims[] = {
 };
 
 static const struct vkz_tensor tensors[] = {
-    {"logits", VKZ_IN, "f32", "rows, experts", NULL, "normal(1)", "one a token and expert"},
+    {"logits", VKZ_IN, "f32", "rows, experts", NULL, "normal(1)",
+     "one a token and expert"},
     {"idx", VKZ_OUT, "i32", "experts, cap", NULL, NULL, "tokens, the best first"},
     {"w", VKZ_OUT, "f32", "experts, cap", NULL, NULL, "their weights"},
     {0},
@@ -73,14 +74,17 @@ static void reference(struct vkz_ref *ref, int64_t expert)
 // Every expert has cap different tokens.
 static bool check_full(struct vkz_identity_run *run)
 {
-    const int64_t rows = vkz_identity_dim(run, "rows"), cap = vkz_identity_dim(run, "cap");
+    const int64_t rows = vkz_identity_dim(run, "rows");
+    const int64_t cap = vkz_identity_dim(run, "cap");
     struct vkz_data *data = vkz_identity_inputs(run, NULL);
     const int64_t count = vkz_identity_count(data, "idx"), experts = count / cap;
     const double *idx = vkz_identity_output(run, data, "idx");
     double *seen = vkz_identity_temp(run, rows), *found = vkz_identity_temp(run, experts);
     double *expected = vkz_identity_temp(run, experts);
-    for (int64_t i = 0; idx != NULL && found != NULL && expected != NULL && seen != NULL &&
-                        i < count; i++) {
+    if (idx == NULL || found == NULL || expected == NULL || seen == NULL) {
+        return false;
+    }
+    for (int64_t i = 0; i < count; i++) {
         const int64_t token = (int64_t)idx[i];
         expected[i / cap] = (double)cap;
         if (token >= 0 && token < rows && seen[token] < (double)(i / cap + 1)) {

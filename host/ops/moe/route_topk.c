@@ -63,7 +63,8 @@ static void fill(struct vkz_fill *fill, const char *tensor)
         } else {
             // Different experts in a row: a stride that leaves none out.
             const double first = vkz_fill_uniform(fill, (uint64_t)(i - i % topk));
-            const int64_t expert = ((int64_t)(first * (double)experts) + i % topk) % experts;
+            const int64_t expert =
+                ((int64_t)(first * (double)experts) + i % topk) % experts;
             vkz_fill_int(fill)[i] = u < 0.1 ? -1 : (int32_t)expert;
         }
     }
@@ -118,10 +119,12 @@ static real largest_of(const real *value, int64_t n)
 }
 
 // Leaves the experts of the kgroup best groups allowed. `value` is what is added up.
-static void limit_groups(struct vkz_ref *ref, const real *value, real error, bool *allowed)
+static void limit_groups(struct vkz_ref *ref, const real *value, real error,
+                         bool *allowed)
 {
     const int64_t experts = vkz_ref_dim(ref, "experts");
-    const int64_t ngroup = vkz_ref_dim(ref, "ngroup"), kgroup = vkz_ref_dim(ref, "kgroup");
+    const int64_t ngroup = vkz_ref_dim(ref, "ngroup");
+    const int64_t kgroup = vkz_ref_dim(ref, "kgroup");
     const int64_t size = experts / ngroup;
     real *score = vkz_ref_temp(ref, (size_t)ngroup * sizeof *score);
     bool *all = vkz_ref_temp(ref, (size_t)ngroup * sizeof *all);
@@ -160,7 +163,9 @@ static void choose(struct vkz_ref *ref, const struct route_row *r, int64_t *chos
     for (int64_t i = 0; i < experts; i++) {
         allowed[i] = true;
         value[i] = bias == NULL ? r->l[i] : (soft ? r->l[i] : r->s[i]) + (real)bias[i];
-        group_value[i] = bias != NULL ? value[i] : soft ? exp(r->l[i] - r->largest) : r->s[i];
+        group_value[i] = bias != NULL ? value[i]
+                         : soft       ? exp(r->l[i] - r->largest)
+                                      : r->s[i];
     }
     const real length = sqrt((real)vkz_ref_dim(ref, "width"));
     const real error = 4 * (real)0x1p-24 * length * r->largest_magnitude;
@@ -256,7 +261,8 @@ static void reverse(float *values, int64_t outer, int64_t n, int64_t inner)
 
 static bool check_permute_tokens(struct vkz_identity_run *run)
 {
-    const int64_t rows = vkz_identity_dim(run, "rows"), topk = vkz_identity_dim(run, "topk");
+    const int64_t rows = vkz_identity_dim(run, "rows");
+    const int64_t topk = vkz_identity_dim(run, "topk");
     const int64_t experts = vkz_identity_dim(run, "experts");
     struct vkz_data *one = vkz_identity_inputs(run, PLAIN);
     struct vkz_data *two = vkz_identity_inputs(run, PLAIN);
@@ -267,7 +273,10 @@ static bool check_permute_tokens(struct vkz_identity_run *run)
     const double *w = vkz_identity_output(run, two, "w");
     double *idx_back = vkz_identity_temp(run, rows * topk);
     double *w_back = vkz_identity_temp(run, rows * topk);
-    for (int64_t i = 0; idx != NULL && w != NULL && w_back != NULL && i < rows * topk; i++) {
+    if (idx == NULL || w == NULL || idx_back == NULL || w_back == NULL) {
+        return false;
+    }
+    for (int64_t i = 0; i < rows * topk; i++) {
         const int64_t at = (rows - 1 - i / topk) * topk + i % topk;
         idx_back[i] = idx[at];
         w_back[i] = w[at];
@@ -280,7 +289,8 @@ static bool check_permute_tokens(struct vkz_identity_run *run)
 
 static bool check_permute_experts(struct vkz_identity_run *run)
 {
-    const int64_t rows = vkz_identity_dim(run, "rows"), topk = vkz_identity_dim(run, "topk");
+    const int64_t rows = vkz_identity_dim(run, "rows");
+    const int64_t topk = vkz_identity_dim(run, "topk");
     const int64_t experts = vkz_identity_dim(run, "experts");
     const int64_t width = vkz_identity_dim(run, "width");
     struct vkz_data *one = vkz_identity_inputs(run, PLAIN);
@@ -302,7 +312,8 @@ static bool check_permute_experts(struct vkz_identity_run *run)
 
 static bool check_sum(struct vkz_identity_run *run)
 {
-    const int64_t rows = vkz_identity_dim(run, "rows"), topk = vkz_identity_dim(run, "topk");
+    const int64_t rows = vkz_identity_dim(run, "rows");
+    const int64_t topk = vkz_identity_dim(run, "topk");
     struct vkz_data *data = vkz_identity_inputs(run, PLAIN);
     const double *w = vkz_identity_output(run, data, "w");
     double *sum = vkz_identity_temp(run, rows), *one = vkz_identity_temp(run, rows);
@@ -390,7 +401,8 @@ VKZ_OP(route_topk) = {
         "experts % ngroup == 0 && topk <= kgroup * (experts / ngroup))) && "
         "(CHOICE == CHOICE.topk || (BIAS == BIAS.off && GROUPS == GROUPS.off))",
     .valid_reason = ROUTE_VALID_REASON
-        "; ngroup and kgroup are whole numbers, groups divide the experts and those kept hold topk; BIAS and GROUPS are for "
+        "; ngroup and kgroup are whole numbers, groups divide the experts and those kept "
+        "hold topk; BIAS and GROUPS are for "
         "CHOICE=topk",
     .flops = ROUTE_PRODUCTS " + rows * experts * (topk + 8)",
     .sum_length = "INPUT == INPUT.x ? width + 4 : 4",
