@@ -59,6 +59,7 @@ EXPERT_PRODUCTS = "grouped_gemm@rows=17,topk=2,experts=3,bm=4,n=12,k=20"
 DELTA = ("delta_rule@batch=1,heads=2,kv_heads=2,len=37,head_dim=20,v_dim=24,GATE=scalar,"
          "INIT=on,FINAL=on")
 DELTA_BACK = DELTA.replace("delta_rule", "delta_rule_backward")
+LORA = "lora_linear@rows=17,k=68,n=36,rank=24"
 GATED = ("gated_linear_attention@batch=1,heads=2,len=37,head_dim=20,v_dim=24,INIT=on,"
          "FINAL=on")
 
@@ -507,4 +508,20 @@ MUTANTS = (
     Mutant("bias of padding rows", "grouped_gemm_tile",
            EXPERT_PRODUCTS + ",EPILOGUE=bias",
            (("moe/grouped.glsl", "padding ? vec4(0.0) : v", "v"),), pass_="main"),
+    # --- low-rank adapters ---
+    Mutant("rank left out of the sums", "lora_linear_fused", LORA,
+           (("lora/forward.glsl", "return seam() + quads_r();", "return seam();"),),
+           pass_="main"),
+    Mutant("scale of a block taken for a row's", "lora_linear_fused",
+           LORA + ",WTYPE=i8_block",
+           (("lora/layer.glsl", "min(col, pc.k - 1) / LORA_BLOCK : 0", "0 : 0"),),
+           pass_="main"),
+    Mutant("dropped elements not dropped from dx", "lora_linear_backward_tile",
+           LORA.replace("linear@", "linear_backward@") + ",DROPMASK=on",
+           (("lora/backward.glsl", "v += lora_drop4(row, col) * side(row, col);",
+             "v += side(row, col);"),), pass_="wide"),
+    Mutant("half of the norm's mixed term", "dora_linear_fused",
+           LORA.replace("lora_linear@", "dora_linear@"),
+           (("lora/dora.glsl", "base + 2.0 * pc.s * sums.y", "base + pc.s * sums.y"),),
+           pass_="norm"),
 )
