@@ -33,6 +33,7 @@
 //! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64   // a power of two
 //! spec     3 ROWS u32 4       // rows of x that may share an adapter
 //! spec     4 PARTS u32 1 = is_cpu ? 1 : max(1,min(8,ceildiv(k,1024)))
+//! spec     5 ALONE u32 0 = is_cpu && WG_SIZE <= subgroup_size   // the workgroup is a subgroup
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
@@ -45,12 +46,18 @@
 //! pass     shrink  groups (PHASE==PHASE.expand?1:ceildiv(rank,4)) min(ceildiv(rows,ROWS),65535) PARTS
 //! pass     sum     groups min(ceildiv(rows*ceildiv(rank,4),WG_SIZE),1024)
 //! pass     expand  groups ceildiv(n,4*WG_SIZE) min(ceildiv(rows,ROWS),65535)
+//! variant  f32_add T=f32 tier=T1 SGMV_ADD=1
 //! variant  f32  T=f32
-//! variant  f16  T=f16 tier=T1
-//! variant  bf16 T=bf16 tier=T1
+//! variant  f16  T=f16 tier=T1 SGMV_ADD=1
+//! variant  bf16 T=bf16 tier=T1 SGMV_ADD=1
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
+
+#ifdef SGMV_ADD
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_KHR_shader_subgroup_arithmetic : require
+#endif
 
 #include "lib/num.glsl"
 #include "lib/words.glsl"
@@ -58,6 +65,7 @@
 layout(local_size_x = 64, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint ROWS = 4;
 layout(constant_id = 4) const uint PARTS = 1;
+layout(constant_id = 5) const uint ALONE = 0;
 layout(constant_id = 12) const uint VEC_K = 1;
 layout(constant_id = 13) const uint VEC_N = 1;
 layout(constant_id = 14) const uint VEC_R = 1;
@@ -158,20 +166,35 @@ void shrink(const uint row, const uint count, const uint adapter, const uint lan
             }
         }
     }
+    const uint to = (gl_WorkGroupID.z * pc.rows + row) * quads() + gl_WorkGroupID.x;
+#ifdef SGMV_ADD
+    if (ALONE != 0) {
+        [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+            if (r < count) {
+                const vec4 sum = subgroupAdd(acc[r]);
+                if (lane == 0) {
+                    part[to + r * quads()] = sum;
+                }
+            }
+        }
+        return;
+    }
+#endif
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        share[r * lanes + lane] = acc[r];
+        if (r < count) {
+            share[r * lanes + lane] = acc[r];
+        }
     }
     for (uint half_ = lanes / 2; half_ > 0; half_ /= 2) {
         barrier();
-        for (uint i = lane; i < ROWS * half_; i += lanes) {
+        for (uint i = lane; i < count * half_; i += lanes) {
             const uint at = i / half_ * lanes + i % half_;
             share[at] += share[at + half_];
         }
     }
     barrier();
     for (uint r = lane; r < count; r += lanes) {
-        part[(gl_WorkGroupID.z * pc.rows + row + r) * quads() + gl_WorkGroupID.x]
-            = share[r * lanes];
+        part[to + r * quads()] = share[r * lanes];
     }
     barrier();
 }
