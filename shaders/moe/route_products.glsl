@@ -104,27 +104,53 @@ void products(const uint first, const uint expert, const bool noise)
     }
 }
 
+// The width of the noise, where it stands in place of the logits, becomes the noise.
+void route_noise_(const uint first, const uint expert)
+{
+    [[dont_unroll]] for (uint t = 0; t < ROUTE_ROWS; t++) {
+        const uint row = min(first + t, pc.rows - 1u);
+        [[dont_unroll]] for (uint i = 0; i < 4u; i++) {
+            const uint e = min(expert + i, pc.experts - 1u);
+            const uint at = t * E_PAD + expert + i;
+            const float width = route_l[at];
+#ifdef ROUTE_KEEP
+            route_n[at] = width;
+#endif
+            route_l[at] =
+                eps_n[row * pc.experts + e] * (vkz_softplus_accurate(width) + 0.01);
+        }
+    }
+}
+
 void route_make_logits(const uint first)
 {
     for (uint base = 0; base < pc.experts; base += 4u * gl_WorkGroupSize.x) {
         const uint expert = base + 4u * gl_LocalInvocationID.x;
         const bool live = expert < pc.experts;
-        products(first, expert, false);
-        [[unroll]] for (uint t = 0; live && t < ROUTE_ROWS; t++) {
-            vec4 l = sums[t];
-            if (SCORE == SCORE_COSINE) {
-                const vec4 norms = sqrt(max(square_x[t], 1e-24)) *
-                                   sqrt(max(square_g, 1e-24)) * pc.temp;
-                l /= norms;
+        // With noise its width first, so that both products are the same code.
+        [[dont_unroll]] for (uint turn = 0; turn <= NOISE; turn++) {
+            const bool noise = NOISE != 0 && turn == 0u;
+            products(first, expert, noise);
+            [[unroll]] for (uint t = 0; live && t < ROUTE_ROWS; t++) {
+                vec4 l = sums[t];
+                if (SCORE == SCORE_COSINE) {
+                    const vec4 norms = sqrt(max(square_x[t], 1e-24)) *
+                                       sqrt(max(square_g, 1e-24)) * pc.temp;
+                    l /= norms;
 #ifdef ROUTE_KEEP
-                [[unroll]] for (uint i = 0; i < 4u; i++) {
-                    route_n[t * E_PAD + expert + i] = 1.0 / norms[i];
-                }
-                route_x2[t] = max(square_x[t], 1e-24);
+                    [[unroll]] for (uint i = 0; i < 4u; i++) {
+                        route_n[t * E_PAD + expert + i] = 1.0 / norms[i];
+                    }
+                    route_x2[t] = max(square_x[t], 1e-24);
 #endif
+                }
+                [[unroll]] for (uint i = 0; i < 4u; i++) {
+                    const uint at = t * E_PAD + expert + i;
+                    route_l[at] = NOISE != 0 && !noise ? route_l[at] + l[i] : l[i];
+                }
             }
-            [[unroll]] for (uint i = 0; i < 4u; i++) {
-                route_l[t * E_PAD + expert + i] = l[i];
+            if (noise && live) {
+                route_noise_(first, expert);
             }
         }
 #ifdef ROUTE_KEEP
@@ -132,21 +158,6 @@ void route_make_logits(const uint first)
             route_keep_g2(expert, max(square_g, 1e-24));
         }
 #endif
-        if (NOISE != 0) {
-            products(first, expert, true);
-            [[unroll]] for (uint t = 0; live && t < ROUTE_ROWS; t++) {
-                const uint row = min(first + t, pc.rows - 1u);
-                for (uint i = 0; i < 4u; i++) {
-                    const uint e = min(expert + i, pc.experts - 1u);
-                    const float width = vkz_softplus_accurate(sums[t][i]) + 0.01;
-                    route_l[t * E_PAD + expert + i] +=
-                        eps_n[row * pc.experts + e] * width;
-#ifdef ROUTE_KEEP
-                    route_n[t * E_PAD + expert + i] = sums[t][i];
-#endif
-                }
-            }
-        }
     }
 }
 
