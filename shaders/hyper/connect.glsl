@@ -172,7 +172,8 @@ void connect_sweep(const uint first, const uint block, const bool means)
                     const uint row = min(first + t, pc.rows - 1u);
                     CONNECT_BEGIN(t, row, inside)
                     [[unroll]] for (uint b = 0; b < BLOCK; b++) {
-                        const uint i = min(block * BLOCK + b, STREAMS - 1u);
+                        const uint i =
+                            CONNECT_BLOCKS == 1 ? b : min(block * BLOCK + b, STREAMS - 1u);
                         const uint at = (t * BLOCK + b) * CONNECT_SUMS;
                         vec4 x = connect_inside(connect_x(t, row, i, inside), q);
                         if (means) {

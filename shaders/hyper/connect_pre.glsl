@@ -61,7 +61,8 @@ ROWS_STORER(store_h0, h0, h04, pc.cols)
 #ifdef CONNECT_POST
 #include "hyper/depth.glsl"
 
-shared float depth_weight[TOKENS * STREAMS];
+shared float depth_part[TOKENS * STREAMS];
+float depth_weight[TOKENS * STREAMS];
 vec4 depth_f;
 
 void save_z(const uint at, const uint q, const vec4 x)
@@ -112,9 +113,12 @@ void main()
     const uint first = gl_WorkGroupID.x * TOKENS;
 #ifdef CONNECT_POST
     for (uint n = gl_LocalInvocationID.x; n < TOKENS * STREAMS; n += gl_WorkGroupSize.x) {
-        depth_weight[n] = beta[min(first * STREAMS + n, pc.rows * STREAMS - 1u)];
+        depth_part[n] = beta[min(first * STREAMS + n, pc.rows * STREAMS - 1u)];
     }
     barrier();
+    [[unroll]] for (uint n = 0; n < TOKENS * STREAMS; n++) {
+        depth_weight[n] = depth_part[n];
+    }
 #endif
     connect_measure(first);
     connect_coefficients(first);
