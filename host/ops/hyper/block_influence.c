@@ -62,8 +62,10 @@ static bool check_factor(struct vkz_identity_run *run, float factor, double infl
     const int64_t l = vkz_identity_dim(run, "l");
     const int64_t state = vkz_identity_count(data, "x") / (l + 1);
     float *x = vkz_identity_float(run, data, "x");
-    double *expected = vkz_identity_temp(run, l);
-    if (x == NULL || expected == NULL) {
+    // One more than the layers: the size that what cancels has, on both sides.
+    double *expected = vkz_identity_temp(run, l + 1);
+    double *got = vkz_identity_temp(run, l + 1);
+    if (x == NULL || expected == NULL || got == NULL) {
         return false;
     }
     for (int64_t i = 0; i < state * l; i++) {
@@ -73,11 +75,13 @@ static bool check_factor(struct vkz_identity_run *run, float factor, double infl
             x[state + i] = 0;
         }
     }
-    for (int64_t i = 0; i < l; i++) {
+    const double *bi = vkz_identity_output(run, data, "bi");
+    for (int64_t i = 0; bi != NULL && i < l; i++) {
         expected[i] = influence;
+        got[i] = bi[i];
     }
-    return vkz_identity_equal(run, "bi", expected, vkz_identity_output(run, data, "bi"), l,
-                              2);
+    expected[l] = got[l] = 1;
+    return vkz_identity_equal(run, "bi", expected, got, l + 1, 2);
 }
 
 static bool check_multiple(struct vkz_identity_run *run)
