@@ -28,7 +28,7 @@
 //! scratch  12 grid u32[3]
 //! push     topk:u32 experts:u32 bm:u32 cap_total:u32 n:u32 k:u32
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // LANES: one subgroup
-//! spec     3 GROUPS u32 2 = max(1,min(min(TRANS == TRANS.tn ? 2 : 4,floordiv(32,subgroup_size)),ceildiv(bm,subgroup_size)))   // rows a tile, by LANES
+//! spec     3 GROUPS u32 2 = max(1,min(floordiv(32,subgroup_size),TRANS == TRANS.tn || rows*topk*2 >= 3*subgroup_size*experts ? (rows*topk >= 3*subgroup_size*experts ? 4 : 2) : 1))   // rows a tile, by LANES
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     16 TRANS u32 0

@@ -13,6 +13,10 @@
 // just as slowly; so what counts is how many sums each element read serves. Groups of rows
 // that are all padding are left out: the last tile of an expert costs what it has in it.
 //
+// An expert's positions are cut anew, every PROD_ROWS from its begin, and whoever has the
+// tile of the map in which a cut lies takes the rows from there: small tiles, which need
+// little padding, are joined, and large ones divided.
+//
 // The kernel defines LANES, the workgroup's size, no more than the smallest subgroup, and
 // the constant GROUPS.
 #ifndef VKZ_MOE_PRODUCT_LANES_GLSL
@@ -24,11 +28,12 @@
 
 const uint PROD_ROWS = GROUPS * LANES;
 const uint PROD_COLS = 4 * LANES;
+const uint PROD_TILES = 512; // side by side; on a CPU a workgroup costs as much as a tile's test
 
 // Workgroups of a product with `n` columns; `gated`: two W side by side.
 uvec3 product_grid(const uint n, const uint tiles, const bool gated)
 {
-    return uvec3(prod_ceildiv(n, PROD_COLS), min(tiles, 65535), 1);
+    return uvec3(prod_ceildiv(n, PROD_COLS), min(tiles, PROD_TILES), 1);
 }
 
 // The same by expert, for d_e of `rows` rows.
@@ -170,9 +175,12 @@ void product_main()
         const uint tiles = prod_tiles();
         for (uint tile = gl_WorkGroupID.y; tile < tiles; tile += gl_NumWorkGroups.y) {
             const uint e = prod_expert(tile);
-            const uint last = (tile + 1) * PROD_BM;
-            for (uint first = tile * PROD_BM; first < last; first += PROD_ROWS) {
-                prod_chunk(e, first, last);
+            const uint begin = prod_begin(e);
+            const uint offset = tile * PROD_BM - begin;
+            for (uint at = prod_ceildiv(offset, PROD_ROWS) * PROD_ROWS;
+                 at < offset + PROD_BM; at += PROD_ROWS) {
+                const uint first = begin + at;
+                prod_chunk(e, first, min(first + PROD_ROWS, prod_end(e)));
             }
         }
     }
