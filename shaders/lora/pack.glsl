@@ -61,17 +61,21 @@ void main()
         } else if (u < strips_x + strips_w) {
             const uint col = 4 * (u - strips_x);
             const vec4 e = lora_e4(col);
-            for (uint q = lane; q < quads_all(); q += lanes) {
-                if (q < quads_k()) {
-                    block_w(col, 4 * q, block);
-                } else {
-                    block_b(col, 4 * (q - quads_k()), block);
-                    [[unroll]] for (uint i = 0; i < 4; ++i) {
-                        block[i] *= e[i];
-                    }
-                }
+            for (uint q = lane; q < quads_k(); q += lanes) {
+                block_w(col, 4 * q, block);
                 lora_transpose(block);
                 const uint to = panel_at(col, q, quads_all());
+                [[unroll]] for (uint i = 0; i < 4; ++i) {
+                    pw[to + i * width] = block[i];
+                }
+            }
+            for (uint q = lane; q < quads_r(); q += lanes) {
+                block_b(col, 4 * q, block);
+                [[unroll]] for (uint i = 0; i < 4; ++i) {
+                    block[i] *= e[i];
+                }
+                lora_transpose(block);
+                const uint to = panel_at(col, quads_k() + q, quads_all());
                 [[unroll]] for (uint i = 0; i < 4; ++i) {
                     pw[to + i * width] = block[i];
                 }
