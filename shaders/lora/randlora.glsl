@@ -62,6 +62,10 @@ uint rand_dm() { return WIDE != 0 ? pc.n : pc.k; }
 uint rand_dx() { return WIDE != 0 ? pc.k : pc.n; }
 uint rand_columns() { return pc.bases * pc.pr; }
 
+// The basis of a column. Integer division takes long, and columns are far below 2^21, up to
+// where this is exact.
+uint basis_of(const uint f) { return uint((float(f) + 0.5) / float(pc.pr)); }
+
 // 3 = (1 / std)^2: every product has one element of A and one of B.
 float side_scale() { return BASIS == BASIS_TERNARY ? 3.0 * pc.s : pc.s; }
 
@@ -113,7 +117,7 @@ void plain_a(const uint j, const uint c, out vec4 m[4])
 
 void block_a(const uint f, const uint c, out vec4 m[4])
 {
-    const uint basis = f / pc.pr, j = f % pc.pr;
+    const uint basis = basis_of(f), j = f - basis * pc.pr;
     plain_a(j, c, m);
     const vec4 g = basis < pc.bases ? gam_at(basis, c) : vec4(0.0);
     [[unroll]] for (uint i = 0; i < 4; ++i) {
@@ -124,7 +128,7 @@ void block_a(const uint f, const uint c, out vec4 m[4])
 // Row f alone.
 vec4 row_a(const uint f, const uint c)
 {
-    const uint basis = f / pc.pr;
+    const uint basis = basis_of(f);
     vec4 m[4];
     plain_a(f - basis * pc.pr, c, m);
     return gam_at(basis, c) * m[0];
@@ -132,7 +136,7 @@ vec4 row_a(const uint f, const uint c)
 
 void block_b(const uint f, const uint c, out vec4 m[4])
 {
-    const uint basis = f / pc.pr, j = f % pc.pr;
+    const uint basis = basis_of(f), j = f - basis * pc.pr;
     if (BASIS == BASIS_TERNARY) {
         ternary_b(basis * rand_dx() + c, j, m);
     } else {
@@ -146,7 +150,7 @@ void block_b(const uint f, const uint c, out vec4 m[4])
 // lam of columns f .. f+3, 0 where there is none
 vec4 lam4(const uint f)
 {
-    const uint basis = f / pc.pr, j = f % pc.pr;
+    const uint basis = basis_of(f), j = f - basis * pc.pr;
     const uint last = pc.bases * pc.rank - 1;
     const uvec4 at = min(basis * pc.rank + j + uvec4(0, 1, 2, 3), uvec4(last));
     const bvec4 inside = lessThan(j + uvec4(0, 1, 2, 3), uvec4(pc.rank));
