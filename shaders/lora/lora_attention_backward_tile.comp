@@ -14,8 +14,8 @@
 //
 // Why this one: only the queries' gradient is wanted, so three of the five products of an
 // attention's backward pass do, and none runs along keys. The polynomial's weights come
-// from the scores as well: its features would be width^(g+2) numbers a token, more than the
-// scores are for all lengths that fit. It writes two len x len matrices: not for long
+// from the scores as well: its features would be width^(g+2) numbers a token, more than
+// the scores are for all lengths that fit. It writes two len x len matrices: not for long
 // sequences.
 //
 //! kernel   lora_attention_backward_tile
@@ -116,7 +116,8 @@ void block_of(const uint which, const uint row, const uint col, out vec4 block[4
     [[unroll]] for (uint i = 0; i < 4; ++i) {
         const uint at = (which * pc.len + min(row + i, pc.len - 1)) * quads_c()
                         + min(col / 4, quads_c() - 1);
-        block[i] = mix(vec4(0.0), qkv[at], bvec4(row + i < pc.len && col / 4 < quads_c()));
+        const bool inside = row + i < pc.len && col / 4 < quads_c();
+        block[i] = mix(vec4(0.0), qkv[at], bvec4(inside));
     }
 }
 
@@ -276,8 +277,14 @@ uint groups() { return quads_c(); }
 
 #elif defined(PASS_DQ)
 
-void load_block_a(const uint row, const uint q, out vec4 m[4]) { block_ds(row, 4 * q, m); }
-void load_block_b(const uint q, const uint col, out vec4 m[4]) { block_of(1, 4 * q, col, m); }
+void load_block_a(const uint row, const uint q, out vec4 m[4])
+{
+    block_ds(row, 4 * q, m);
+}
+void load_block_b(const uint q, const uint col, out vec4 m[4])
+{
+    block_of(1, 4 * q, col, m);
+}
 void store_c4(const uint row, const uint col, const vec4 sum)
 {
     STORE_SCRATCH(dq, row, pc.width, quads_c(), pc.tau * sum)
@@ -286,8 +293,14 @@ uint groups() { return quads_t(); }
 
 #elif defined(PASS_DZ)
 
-void load_block_a(const uint row, const uint q, out vec4 m[4]) { block_dq(row, 4 * q, m); }
-void load_block_b(const uint q, const uint col, out vec4 m[4]) { block_b(4 * q, col, m); }
+void load_block_a(const uint row, const uint q, out vec4 m[4])
+{
+    block_dq(row, 4 * q, m);
+}
+void load_block_b(const uint q, const uint col, out vec4 m[4])
+{
+    block_b(4 * q, col, m);
+}
 void store_c4(const uint row, const uint col, const vec4 sum)
 {
     STORE_SCRATCH(dz, row, pc.rank, quads_r(), pc.s * sum)

@@ -3,11 +3,11 @@
 // What the RandLoRA kernels share: constants, push block, bases in 4 x 4 blocks
 //
 //   column f = b pr + j of the bases, j < pr: rank rounded up to 4, zeros from rank on
-//   block_a(f, c, out m)   m[i] = gam_b A[j + i, c .. c+3]   f a multiple of 4,
-//   block_b(f, c, out m)   m[i] = B_b[c + i, j .. j+3]       zeros beyond the ends of rows
+//   block_a(f, c, out m)   m[i] = gam_b A[j + i, c .. c+3]  f a multiple of 4,
+//   block_b(f, c, out m)   m[i] = B_b[c + i, j .. j+3]      zeros beyond the ends of rows
 //   lam4(f)                lam of four columns
 //
-// gam is folded into the loads of A, and lam into epilogues: no scaled basis is ever kept.
+// gam is folded into the loads of A, and lam into epilogues: no scaled basis is kept.
 // Both standard deviations of ternary bases are one factor, in side_scale().
 //
 // The includer defines RAND_A, the binding of a; b, abits, bbits, lam and gam follow. And
@@ -51,8 +51,14 @@ layout(set = 0, binding = RAND_A + 3, std430) restrict readonly buffer BBits
 {
     uint bbits[];
 };
-layout(set = 0, binding = RAND_A + 4, std430) restrict readonly buffer Lam { float lam[]; };
-layout(set = 0, binding = RAND_A + 5, std430) restrict readonly buffer Gam { float gam[]; };
+layout(set = 0, binding = RAND_A + 4, std430) restrict readonly buffer Lam
+{
+    float lam[];
+};
+layout(set = 0, binding = RAND_A + 5, std430) restrict readonly buffer Gam
+{
+    float gam[];
+};
 layout(set = 0, binding = RAND_A + 5, std430) restrict readonly buffer Gam4
 {
     vec4 gam4[];
@@ -62,8 +68,8 @@ uint rand_dm() { return WIDE != 0 ? pc.n : pc.k; }
 uint rand_dx() { return WIDE != 0 ? pc.k : pc.n; }
 uint rand_columns() { return pc.bases * pc.pr; }
 
-// The basis of a column. Integer division takes long, and columns are far below 2^21, up to
-// where this is exact.
+// The basis of a column. Integer division takes long, and columns are far below 2^21, up
+// to where this is exact.
 uint basis_of(const uint f) { return uint((float(f) + 0.5) / float(pc.pr)); }
 
 // 3 = (1 / std)^2: every product has one element of A and one of B.

@@ -9,9 +9,9 @@
 //
 // RandLoRA, arXiv 2502.00987.
 //
-// Why this one: what a program of dense products does, on the same tiles. S is as large as
-// W and is written and read once more in float; so are the base product's sums. Others are
-// held against it.
+// Why this one: what a program of dense products does, on the same tiles. S is as large
+// as W and is written and read once more in float; so are the base product's sums. Others
+// are held against it.
 //
 //! kernel   randlora_linear_materialised
 //! op       randlora_linear/1
@@ -73,7 +73,8 @@ void main()
 {
     const uint q = gl_GlobalInvocationID.x;
     const uint strips = rand_columns() / 4;
-    for (uint f = gl_WorkGroupID.y; q < quads_dm() && f < strips; f += gl_NumWorkGroups.y) {
+    const uint step = gl_NumWorkGroups.y;
+    for (uint f = gl_WorkGroupID.y; q < quads_dm() && f < strips; f += step) {
         vec4 m[4];
         block_a(4 * f, 4 * q, m);
         const vec4 scale = side_scale() * lam4(4 * f);

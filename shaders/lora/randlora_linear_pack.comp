@@ -11,8 +11,8 @@
 //
 // RandLoRA, arXiv 2502.00987.
 //
-// Why this one: of the bases only A and B are copied, A once for all of them; a panel of A
-// meets gam on its way to registers, so the scaled basis is neither written nor packed,
+// Why this one: of the bases only A and B are copied, A once for all of them; a panel of
+// A meets gam on its way to registers, so the scaled basis is neither written nor packed,
 // which is what a product with few rows spends most of its time on. For CPU drivers.
 //
 //! kernel   randlora_linear_pack

@@ -4,14 +4,14 @@
 //
 //   count, scan, scatter   samples sorted by frame (lib/invert.glsl)
 //   tiles                  which samples of which frame a tile of the product has
-//   synth                  W(t) = W + sum_j v[t,j] M_j in float, rows of whole groups of 4
+//   synth                  W(t) = W + sum_j v[t,j] M_j in float, rows of whole groups
 //
 //   frame_span(t)          a frame's samples in the sorted order
 //   tile_span(i)           frame, and samples [y, z) of tile i; empty past the last
 //   row_x(row, c)          x[row, c .. c+3], zeros beyond the end
 //
-// The includer defines RES_COUNTS, the binding of the first of the scratch buffers counts,
-// order, tiles and wt.
+// The includer defines RES_COUNTS, the binding of the first of the scratch buffers
+// counts, order, tiles and wt.
 #ifndef VKZ_LORA_RESFIELD_GLSL
 #define VKZ_LORA_RESFIELD_GLSL
 

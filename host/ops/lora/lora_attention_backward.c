@@ -172,8 +172,9 @@ static void reference(struct vkz_ref *ref, int64_t unit)
                 db[o * rank + j].magnitude += fabs(s) * own.magnitude * dq[o].magnitude;
             }
             for (int64_t c = 0; c < width; c++) {
-                da[j * width + c].value += dz.value * (real)x[t * width + c];
-                da[j * width + c].magnitude += dz.magnitude * fabs((real)x[t * width + c]);
+                const real own = (real)x[t * width + c];
+                da[j * width + c].value += dz.value * own;
+                da[j * width + c].magnitude += dz.magnitude * fabs(own);
             }
         }
     }
@@ -244,8 +245,8 @@ VKZ_OP(lora_attention_backward) = {
            "P = f(τ Q Kᵀ), rows divided by their sums;  dS = P ∘ (dO Vᵀ - Σ P ∘ dO Vᵀ)\n"
            "dQ = τ dS K,  dA = s (dQ B)ᵀ X,  dB = s dQᵀ z\n"
            "\n"
-           "exact: f = exp. taylor: f = Σ_{d<=g} x^d / d!, the product of all monomials of\n"
-           "the queries and keys up to degree g, and the same gradient with that P.\n"
+           "exact: f = exp. taylor: f = Σ_{d<=g} x^d / d!, the product of all monomials\n"
+           "of queries and keys up to degree g, and the same gradient with that P.\n"
            "Computational limits of LoRA fine-tuning, arXiv 2406.03136.",
     .dims = dims,
     .scalars = scalars,

@@ -2,9 +2,9 @@
 // What the RandLoRA contracts share: dims, tensors, the fill of packed bases, and element
 // access. Included by contract files only.
 //
-// dm = min(k, n), dx = max(k, n), nb = ceil(dm / rank) bases. All bases share A [rank, dm];
-// the last one uses all its rank columns even where nb * rank > dm. With BASIS = ternary
-// the bases hold -1, 0, 1 with probabilities 1/6, 2/3, 1/6, divided by their standard
+// dm = min(k, n), dx = max(k, n), nb = ceil(dm / rank) bases. All share A [rank, dm]; the
+// last one uses all its rank columns even where nb * rank > dm. With BASIS = ternary the
+// bases hold -1, 0, 1 with probabilities 1/6, 2/3, 1/6, divided by their standard
 // deviation sqrt(1/3): 16 elements a word, element 0 lowest, two's complement of 2 bits.
 #ifndef VKZ_OPS_LORA_RANDLORA_H
 #define VKZ_OPS_LORA_RANDLORA_H

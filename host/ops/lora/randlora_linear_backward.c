@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
-// randlora_linear_backward: gradients of the input and of what is trained, W and the bases
-// being frozen.
+// randlora_linear_backward: gradients of the input and of what is trained, W and the
+// bases being frozen.
 #include "ops/lora/randlora.h"
 
 static const struct vkz_dim dims[] = {{"rows", "tokens", NULL}, RANDLORA_SIZES, {0}};

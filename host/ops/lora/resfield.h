@@ -52,7 +52,8 @@ static inline void resfield_weight(const struct resfield *r, int64_t frame, int6
     *value = (real)r->w[at];
     *magnitude = fabs(*value);
     for (int64_t i = 0; i < r->rk; i++) {
-        const real term = (real)r->v[frame * r->rk + i] * (real)r->m[i * r->n * r->k + at];
+        const real m = (real)r->m[i * r->n * r->k + at];
+        const real term = (real)r->v[frame * r->rk + i] * m;
         *value += term;
         *magnitude += fabs(term);
     }

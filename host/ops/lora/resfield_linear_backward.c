@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT
-// resfield_linear_backward: gradients of resfield_linear (the bias' is a plain column sum).
+// resfield_linear_backward: gradients of resfield_linear; the bias' is a column sum.
 #include "ops/lora/resfield.h"
 
 static const struct vkz_dim dims[] = {RESFIELD_DIMS, {0}};

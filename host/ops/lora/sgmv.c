@@ -46,7 +46,8 @@ static const struct vkz_tensor tensors[] = {
 };
 
 // The adapter of a row or -1.
-static int64_t adapter_of(const int32_t *seg, const int32_t *ids, int64_t nseg, int64_t row)
+static int64_t adapter_of(const int32_t *seg, const int32_t *ids, int64_t nseg,
+                          int64_t row)
 {
     if (seg == NULL) {
         return ids[row];
