@@ -3,21 +3,23 @@
 // Coefficients of manifold-constrained hyper-connections, some tokens a workgroup
 //
 //   v = vec(x), r = 1 / sqrt(mean(v^2) + eps_norm),  a = r phi v * scale + base
-//   pre = sigmoid(a[0..s)) + eps_pre,  post = mu sigmoid(a[s..2s)),  comb = sinkhorn(rest)
+//   pre = sigmoid(a[0..s)) + eps_pre,  post = mu sigmoid(a[s..2s)),
+//   comb = sinkhorn(rest)
 //
-//   mhc_coefficients(row)   all lanes: coefficients of the tokens row .. row + TOKENS - 1 into
+//   mhc_coefficients(row)   all lanes: those of the tokens row .. row + TOKENS - 1 into
 //                           mhc_coef[token * MHC_COEFS + ...]: pre, post, comb
 //   mhc_store(row)          those to memory
 //   mhc_mix(row)            h0 = sum_i pre_i x_i
 //   mhc_mix_norm(row)       the same, RMS norm of it; with MHC_NORM_OUT
 //
-// mHC, arXiv 2512.24880; mHC-lite's weights over permutation matrices as COMB.permutation.
+// mHC, arXiv 2512.24880; mHC-lite's weights over permutation matrices as
+// COMB.permutation.
 //
-// phi is read once for TOKENS tokens: a lane's columns of TOKENS tokens meet those of DOTS
-// rows of phi at a time in registers, sums by hyper/row.glsl. With MHC_LANES a lane has rows
-// of phi instead, and is handed the columns of a token by the others: for CPU drivers, where
-// a load costs as much as a hundred multiplications, and only rows of phi times tokens many
-// sums are kept. Then a lane has a token's coefficients to itself.
+// phi is read once for TOKENS tokens: a lane's columns of TOKENS tokens meet those of
+// DOTS rows of phi at a time in registers, sums by hyper/row.glsl. With MHC_LANES a lane
+// has rows of phi instead, and is handed the columns of a token by the others: for CPU
+// drivers, where a load costs as much as a hundred multiplications, and only rows of phi
+// times tokens many sums are kept. Then a lane has a token's coefficients to itself.
 //
 // The includer defines, before it includes this:
 //   STREAMS, TOKENS, DOTS, VEC, COMB, NORMW     constants
@@ -138,7 +140,7 @@ void mhc_permutation(const uint p)
     }
 }
 
-// sk = sum over permutations of w_p P_p, in lexicographic order; the weights are a softmax.
+// sk = sum over permutations of w_p P_p, in lexicographic order; w is a softmax.
 void mhc_permute(const uint t, const float norm)
 {
     [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
@@ -177,7 +179,8 @@ float mhc_norm(const uint t)
 
 // Groups of rows of phi: lane l has row l of each.
 const uint MHC_GROUPS = (MHC_ROWS + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
-// The square is added up in 16 strands of groups of four columns, for any number of lanes.
+// The square is added up in 16 strands of groups of four columns, for any number of
+// lanes.
 const uint MHC_STRANDS = 16 / gl_WorkGroupSize.x;
 
 vec4 mhc_w[gl_WorkGroupSize.x * MHC_GROUPS];
@@ -326,7 +329,8 @@ void mhc_token(const uint t)
     [[dont_unroll]] for (uint d = 0; d < 2u * STREAMS; d++) {
         const bool is_pre = d < STREAMS;
         const float a = fma(mhc_product(d, t) * norm, scale[is_pre ? 0u : 1u], base[d]);
-        mhc_coef[at + d] = is_pre ? gate_sigmoid(a) + pc.eps_pre : pc.mu * gate_sigmoid(a);
+        mhc_coef[at + d] =
+            is_pre ? gate_sigmoid(a) + pc.eps_pre : pc.mu * gate_sigmoid(a);
     }
     if (COMB == COMB_SINKHORN) {
         mhc_logits(t, norm);
@@ -357,7 +361,8 @@ void mhc_coefficients(const uint row)
 void mhc_store(const uint row)
 {
     const uint tokens = min(TOKENS, pc.rows - row);
-    for (uint n = gl_LocalInvocationID.x; n < tokens * MHC_COEFS; n += gl_WorkGroupSize.x) {
+    const uint lanes = gl_WorkGroupSize.x;
+    for (uint n = gl_LocalInvocationID.x; n < tokens * MHC_COEFS; n += lanes) {
         const uint t = row + n / MHC_COEFS;
         const uint at = n % MHC_COEFS;
         if (at < STREAMS) {

@@ -7,8 +7,8 @@
 //
 // mHC, arXiv 2512.24880.
 //
-// Why this one: every tensor is read or written once; a lane's columns of x, f and dz serve
-// both gradients of the streams and all s + s^2 dots.
+// Why this one: every tensor is read or written once; a lane's columns of x, f and dz
+// serve both gradients of the streams and all s + s^2 dots.
 //
 //! kernel   mhc_post_backward_row
 //! op       mhc_post_backward/1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// mhc_post_pre: its buffers and main, for the kernels that differ in hyper/mhc.glsl's MHC_LANES
+// mhc_post_pre: buffers and main, for kernels that differ in hyper/mhc.glsl's MHC_LANES
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 
@@ -30,8 +30,8 @@ layout(std430, binding = 9) buffer BufferZ4 { W4 z4_[]; };
 layout(std430, binding = 10) restrict writeonly buffer BufferH0 { T h0[]; };
 layout(std430, binding = 10) restrict writeonly buffer BufferH04 { W4 h04[]; };
 layout(std430, binding = 11) restrict writeonly buffer BufferPre { float next_pre[]; };
-layout(std430, binding = 12) restrict writeonly buffer BufferNextPost { float next_post[]; };
-layout(std430, binding = 13) restrict writeonly buffer BufferNextComb { float next_comb[]; };
+layout(std430, binding = 12) restrict writeonly buffer NextPost { float next_post[]; };
+layout(std430, binding = 13) restrict writeonly buffer NextComb { float next_comb[]; };
 
 ROWS_LOADER(load_x, x, x4, pc.width)
 ROWS_LOADER(load_f, f, f4_, pc.width)

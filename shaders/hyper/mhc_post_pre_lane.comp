@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// From a layer's output to the next layer's input: mhc_post and mhc_pre, a row of phi a lane
+// From a layer's output to the next layer's input: mhc_post, mhc_pre, a row of phi a lane
 //
 //   z_j = post_j f + sum_i comb[i, j] x_i
 //   v = vec(z), r = 1 / sqrt(mean(v^2) + eps_norm),  a = r phi v * scale + base
@@ -9,8 +9,8 @@
 //
 // mHC, arXiv 2512.24880.
 //
-// Why this one: fastest on CPU drivers, like mhc_pre_lane, whose bits it gives. A lane reads
-// again only columns of z that it wrote itself.
+// Why this one: fastest on CPU drivers, like mhc_pre_lane, whose bits it gives. A lane
+// reads again only columns of z that it wrote itself.
 //
 //! kernel   mhc_post_pre_lane
 //! op       mhc_post_pre/1

@@ -9,8 +9,8 @@
 //
 // mHC, arXiv 2512.24880.
 //
-// Why this one: the streams are read and written once where the two ops read them twice. A
-// lane reads again only columns it wrote itself, so z needs no barrier, is rounded as
+// Why this one: the streams are read and written once where the two ops read them twice.
+// A lane reads again only columns it wrote itself, so z needs no barrier, is rounded as
 // mhc_post rounds it, and the sums are those of mhc_pre bit for bit.
 //
 //! kernel   mhc_post_pre_row

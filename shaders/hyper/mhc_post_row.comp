@@ -6,8 +6,8 @@
 //
 // mHC, arXiv 2512.24880.
 //
-// Why this one: the coefficients of a token stay in registers while its columns go by; every
-// element of x and f is read once for all streams.
+// Why this one: the coefficients of a token stay in registers while its columns go by;
+// every element of x and f is read once for all streams.
 //
 //! kernel   mhc_post_row
 //! op       mhc_post/1

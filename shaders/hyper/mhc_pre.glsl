@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 //
-// mhc_pre: its buffers and main, for the kernels that differ in hyper/mhc.glsl's MHC_LANES
+// mhc_pre: buffers and main, for kernels that differ in hyper/mhc.glsl's MHC_LANES
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 

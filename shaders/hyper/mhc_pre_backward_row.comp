@@ -294,14 +294,15 @@ void main()
             }
             [[unroll]] for (uint d = 0; d < DOTS; d++) {
                 if (d0 + d < MHC_ROWS) {
-                    part[(gl_WorkGroupID.y * MHC_ROWS + d0 + d) * STREAMS * quads + column] =
-                        acc[d];
+                    const uint line = gl_WorkGroupID.y * MHC_ROWS + d0 + d;
+                    part[line * STREAMS * quads + column] = acc[d];
                 }
             }
         }
     }
     if (gl_WorkGroupID.x == 0u) {
-        for (uint d = gl_LocalInvocationID.x; d < 2u * MHC_ROWS; d += gl_WorkGroupSize.x) {
+        const uint lanes = gl_WorkGroupSize.x;
+        for (uint d = gl_LocalInvocationID.x; d < 2u * MHC_ROWS; d += lanes) {
             float sum = 0.0;
             for (uint row = begin; row < end; row++) {
                 sum += token[row * TOKEN + TOKEN_DA + d];
@@ -345,7 +346,8 @@ void main()
         vec4 weight = vec4(1.0), dweight = vec4(0.0);
         if (NORMW != 0u) {
             [[unroll]] for (uint k = 0; k < 4u; k++) {
-                weight[k] = 4u * q + k < pc.width ? normw[i * pc.width + 4u * q + k] : 0.0;
+                const uint c = 4u * q + k;
+                weight[k] = c < pc.width ? normw[i * pc.width + c] : 0.0;
             }
         }
         [[dont_unroll]] for (uint d = 0; d < MHC_ROWS; d++) {

@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: MIT
 //
-// Coefficients and layer input of manifold-constrained hyper-connections, a row of phi a lane
+// Coefficients and input of constrained hyper-connections, a row of phi a lane
 //
 //   v = vec(x), r = 1 / sqrt(mean(v^2) + eps_norm),  a = r phi v * scale + base
-//   pre = sigmoid(a[0..s)) + eps_pre,  post = mu sigmoid(a[s..2s)),  comb = sinkhorn(rest)
+//   pre = sigmoid(a[0..s)) + eps_pre,  post = mu sigmoid(a[s..2s)),
+//   comb = sinkhorn(rest)
 //   h0 = sum_i pre_i x_i
 //
 // mHC, arXiv 2512.24880.
 //
-// Why this one: fastest on CPU drivers. There it is loads that cost, of 4 bytes or 16, cached
-// or not: a lane's loads of phi serve 32 tokens, and x comes once for all rows of phi. The
-// workgroup is part of one subgroup.
+// Why this one: fastest on CPU drivers. There it is loads that cost, of 4 bytes or 16,
+// cached or not: a lane's loads of phi serve 32 tokens, and x comes once for all rows of
+// phi. The workgroup is part of one subgroup.
 //
 //! kernel   mhc_pre_lane
 //! op       mhc_pre/1

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT
 //
-// Coefficients and layer input of manifold-constrained hyper-connections, a tile of tokens
+// Coefficients and input of constrained hyper-connections, a tile of tokens
 //
 //   v = vec(x), r = 1 / sqrt(mean(v^2) + eps_norm),  a = r phi v * scale + base
-//   pre = sigmoid(a[0..s)) + eps_pre,  post = mu sigmoid(a[s..2s)),  comb = sinkhorn(rest)
+//   pre = sigmoid(a[0..s)) + eps_pre,  post = mu sigmoid(a[s..2s)),
+//   comb = sinkhorn(rest)
 //   h0 = sum_i pre_i x_i
 //
 // mHC, arXiv 2512.24880.

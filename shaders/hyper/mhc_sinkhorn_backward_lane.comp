@@ -7,8 +7,8 @@
 //
 // mHC, arXiv 2512.24880.
 //
-// Why this one: keeping the matrix of every step would take 39 of them. The divisors alone
-// lead back, y <- y den: a rounding a step, and s numbers a step instead of s^2.
+// Why this one: keeping the matrix of every step would take 39 of them. The divisors
+// alone lead back, y <- y den: a rounding a step, and s numbers a step instead of s^2.
 //
 //! kernel   mhc_sinkhorn_backward_lane
 //! op       mhc_sinkhorn_backward/1
@@ -71,8 +71,9 @@ void main()
         sinkhorn_backward(pc.eps_sk);
         if (VEC == 4) {
             [[unroll]] for (uint i = 0; i < SIZE / 4u; i++) {
-                dlogits4[row * (SIZE / 4u) + i] = vec4(sk_g[4u * i], sk_g[4u * i + 1u],
-                                                       sk_g[4u * i + 2u], sk_g[4u * i + 3u]);
+                dlogits4[row * (SIZE / 4u) + i] =
+                    vec4(sk_g[4u * i], sk_g[4u * i + 1u], sk_g[4u * i + 2u],
+                         sk_g[4u * i + 3u]);
             }
         } else {
             [[dont_unroll]] for (uint i = 0; i < SIZE; i++) {

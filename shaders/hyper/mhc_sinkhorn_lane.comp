@@ -7,8 +7,8 @@
 //
 // mHC, arXiv 2512.24880.
 //
-// Why this one: a matrix of 4 x 4 is 16 registers, and lanes that do not talk to each other
-// need no barrier in 39 steps. Division by a sum is one reciprocal a line.
+// Why this one: a matrix of 4 x 4 is 16 registers, and lanes that do not talk to each
+// other need no barrier in 39 steps. Division by a sum is one reciprocal a line.
 //
 //! kernel   mhc_sinkhorn_lane
 //! op       mhc_sinkhorn/1

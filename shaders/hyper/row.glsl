@@ -2,15 +2,15 @@
 //
 // Sums over the columns of a token, the same bits whoever adds them up
 //
-// A token's columns are split into 64 strands of groups of four columns; a strand owns the
-// same columns of all streams. Strands are in eights, side by side, so that what eight
-// lanes read in one step lies together; each eight has a run of the row to itself:
+// A token's columns are split into 64 strands of groups of four columns; a strand owns
+// the same columns of all streams. Strands are in eights, side by side, so that what
+// eight lanes read in one step lies together; each eight has a run of the row to itself:
 //
 //   quads  | 0 1 .. 7 | 8 9 .. 15 | ...  | 8 steps .. 8 steps + 7 | ...
 //   strand | 0 1 .. 7 | 0 1 ..  7 | ...  | 8 9              .. 15 | ...
 //
-// A strand is added up in order; strands s and s + 32 are added, then s and s + 16, and so
-// on: one binary tree. A workgroup has 4 to 64 lanes (a power of two). Where these are
+// A strand is added up in order; strands s and s + 32 are added, then s and s + 16, and
+// so on: one binary tree. A workgroup has 4 to 64 lanes (a power of two). Where these are
 // fewer than the strands, it goes over the row in ROW_ROUNDS rounds, which are taken in
 // the order in which the tree joins them. So no sum depends on the size of the workgroup
 // or of the subgroup, and kernels that add the same terms of a strand in the same order,
@@ -21,7 +21,7 @@
 //       if (row_holds(r, quads)) {
 //           const uint first = row_first(r, steps), n = row_steps(quads);
 //           for (uint j = 0; j < n; j++)           // groups of four columns
-//               ... row_sum[i] = row_dot(x, w, row_sum[i]) for column group first + 8 j ...
+//               ... row_sum[i] = row_dot(x, w, row_sum[i]) for group first + 8 j ...
 //       }
 //       row_join(r);
 //   }
@@ -145,13 +145,14 @@ void row_add_lanes(const uint at, const uint n, const uint count)
     barrier();
 }
 
-// After the last round: the lanes' sums join, and row_total[at + i] is sum i for i < count.
-// All lanes must come here; all may read the totals afterwards.
+// After the last round: the lanes' sums join, and row_total[at + i] is sum i for i <
+// count. All lanes must come here; all may read the totals afterwards.
 void row_finish(const uint at, const uint count)
 {
     const uint lane = gl_LocalInvocationID.x;
     if (ROW_ROUNDS > 1u) {
-        // Few lanes, as CPU drivers have: rolled, from memory, or it takes seconds to compile.
+        // Few lanes, as CPU drivers have: rolled, from memory, or it takes seconds to
+        // compile.
         [[unroll]] for (uint i = 0; i < ROW_SUMS; i++) {
             row_kept[i] = row_sum[i];
         }
@@ -169,7 +170,8 @@ void row_finish(const uint at, const uint count)
                     row_part[lane * ROW_STRIDE + i] = row_sum[c + i];
                 }
             }
-            row_add_lanes(at + c, min(ROW_CHUNK, ROW_SUMS - c), count > c ? count - c : 0u);
+            row_add_lanes(at + c, min(ROW_CHUNK, ROW_SUMS - c),
+                          count > c ? count - c : 0u);
         }
     }
 }

@@ -7,13 +7,13 @@
 //
 //   sinkhorn_softmax()          sk[] = softmax of the rows of sk[]
 //   sinkhorn(iters, eps)        sk[] = the doubly stochastic matrix of logits sk[]
-//   sinkhorn_backward(eps)      sk[] logits, sk_g[] gradient of the result: sk_g[] becomes
-//                               that of the logits, sk[] is spoilt; with SINKHORN_BACKWARD
+//   sinkhorn_backward(eps)      sk[] logits, sk_g[] gradient of the result: sk_g[]
+//                               becomes that of the logits, sk[] is spoilt; with
+//                               SINKHORN_BACKWARD
 //
 // mHC, arXiv 2512.24880. The includer defines the constant STREAMS, and for the way back
-// ITERS: of every step only the divisors are kept; its matrix is the next one times those.
-// Matrices of up to 4 x 4
-// are unrolled and stay in registers.
+// ITERS: of every step only the divisors are kept; its matrix is the next one times
+// those. Matrices of up to 4 x 4 are unrolled and stay in registers.
 #ifndef VKZ_HYPER_SINKHORN_GLSL
 #define VKZ_HYPER_SINKHORN_GLSL
 
@@ -185,7 +185,8 @@ float sk_sums[2 * ITERS * STREAMS];
         }                                                                               \
         HINT for (uint j = 0; j < STREAMS; j++)                                         \
         {                                                                               \
-            sk_g[i * STREAMS + j] = sk_p[i * STREAMS + j] * (sk_g[i * STREAMS + j] - sum); \
+            const uint k = i * STREAMS + j;                                             \
+            sk_g[k] = sk_p[k] * (sk_g[k] - sum);                                        \
         }                                                                               \
     }
 

@@ -57,8 +57,8 @@ static const char *renamed(const char *pairs, const char *name, char out[64])
     return name;
 }
 
-// Runs the kernel on inputs that are found in `in` by their names, which `names` may change,
-// and puts its outputs into `out`.
+// Runs the kernel on inputs that are found in `in` by their names, which `names` may
+// change, and puts its outputs into `out`.
 static void run(struct vkz_gpu *gpu, const char *kernel_name, const char *variant,
                 const char *settings, const char *names, const struct values *in,
                 struct values *out)
@@ -83,7 +83,8 @@ static void run(struct vkz_gpu *gpu, const char *kernel_name, const char *varian
         infos[i] = (VkDescriptorBufferInfo){buffers[i].handle, 0, words};
         if (kernel->binds[i].io == VKZ_IN) {
             char name[64];
-            const struct value *value = find(in, renamed(names, kernel->binds[i].name, name));
+            const struct value *value = find(in,
+                                             renamed(names, kernel->binds[i].name, name));
             CHECK(value && value->size >= bytes);
             CHECK_OK(vkz_buffer_write(gpu, &buffers[i], 0, value->bytes, bytes, &err));
         }
@@ -114,8 +115,8 @@ static void run(struct vkz_gpu *gpu, const char *kernel_name, const char *varian
 }
 
 // A fused kernel and the two it stands for. The second gets the first one's outputs under
-// its own names by `names` ("x=z": its input x is the first's output z); `outputs` are the
-// fused kernel's names of what the two give ("next_pre=pre").
+// its own names by `names` ("x=z": its input x is the first's output z); `outputs` are
+// the fused kernel's names of what the two give ("next_pre=pre").
 struct chain {
     const char *fused, *first, *second;
     const char *settings, *names, *outputs;
@@ -127,8 +128,8 @@ static const struct chain chains[] = {
      "next_pre=pre next_post=post next_comb=comb", "streams=4"},
     {"mhc_post_pre_lane", "mhc_post_row", "mhc_pre_lane", "streams=4 iters=20", "x=z",
      "next_pre=pre next_post=post next_comb=comb", "streams=4"},
-    {"mhc_post_pre_row", "mhc_post_row", "mhc_pre_row", "streams=3 COMB=permutation", "x=z",
-     "next_pre=pre next_post=post next_comb=comb", "streams=3"},
+    {"mhc_post_pre_row", "mhc_post_row", "mhc_pre_row", "streams=3 COMB=permutation",
+     "x=z", "next_pre=pre next_post=post next_comb=comb", "streams=3"},
     {"hyper_post_pre_row", "hyper_post_row", "hyper_pre_row",
      "streams=4 KIND=dynamic NORM=layer", "x=z", "y_next=y beta_next=beta", "streams=4"},
 };
@@ -144,8 +145,8 @@ static bool known(const char *kernel, const char *variant, struct vkz_gpu *gpu)
     return false;
 }
 
-static bool test_chain(struct vkz_gpu *gpu, const struct chain *chain, const char *variant,
-                       const char *size)
+static bool test_chain(struct vkz_gpu *gpu, const struct chain *chain,
+                       const char *variant, const char *size)
 {
     if (!known(chain->fused, variant, gpu) || !known(chain->first, variant, gpu) ||
         !known(chain->second, variant, gpu))
@@ -180,8 +181,8 @@ static bool test_chain(struct vkz_gpu *gpu, const struct chain *chain, const cha
         const struct value *b = find(&parts, renamed(chain->outputs, a->name, name));
         CHECK(b && a->size == b->size);
         if (memcmp(a->bytes, b->bytes, a->size)) {
-            fprintf(stderr, "%s.%s@%s: %s differs from %s after %s\n", chain->fused, variant,
-                    settings, a->name, chain->second, chain->first);
+            fprintf(stderr, "%s.%s@%s: %s differs from %s after %s\n", chain->fused,
+                    variant, settings, a->name, chain->second, chain->first);
             exit(1);
         }
         compared++;

@@ -94,8 +94,8 @@ static inline void mhc_divide(real *m, int s, bool columns, real eps, real *sums
     }
 }
 
-// Sinkhorn's iteration in place. `states` (may be NULL) gets the matrix after the softmax,
-// and after each of the 2 iters - 1 steps; `sums` the divisors of each step.
+// Sinkhorn's iteration in place. `states` (may be NULL) gets the matrix after the
+// softmax, and after each of the 2 iters - 1 steps; `sums` the divisors of each step.
 static inline void mhc_sinkhorn(real *m, int s, int64_t iters, real eps, real *states,
                                 real *sums)
 {
@@ -115,8 +115,9 @@ static inline void mhc_sinkhorn(real *m, int s, int64_t iters, real eps, real *s
     }
 }
 
-// The gradient g of Sinkhorn's result becomes that of the logits m, in place (m is spoilt).
-// Returns the largest value on the way: what rounding on the way is held against.
+// The gradient g of Sinkhorn's result becomes that of the logits m, in place (m is
+// spoilt). Returns the largest value on the way: what rounding on the way is held
+// against.
 static inline real mhc_sinkhorn_gradient(struct vkz_ref *ref, real *m, real *g, int s,
                                          int64_t iters, real eps)
 {
@@ -175,12 +176,15 @@ static inline void mhc_permutation(int p, int s, int to[4])
 
 static inline int mhc_terms(int streams, bool permutation)
 {
-    return !permutation ? streams * streams : streams == 4 ? 24 : streams == 3 ? 6 : streams;
+    return !permutation   ? streams * streams
+           : streams == 4 ? 24
+           : streams == 3 ? 6
+                          : streams;
 }
 
 // Coefficients of the token whose streams are v[0 .. streams * width).
-static inline void mhc_coefficients(struct vkz_ref *ref, const real *v, const real *v_scale,
-                                    struct mhc_token *t)
+static inline void mhc_coefficients(struct vkz_ref *ref, const real *v,
+                                    const real *v_scale, struct mhc_token *t)
 {
     const int64_t streams = vkz_ref_dim(ref, "streams");
     const int64_t size = streams * vkz_ref_dim(ref, "width");
@@ -238,8 +242,8 @@ static inline void mhc_coefficients(struct vkz_ref *ref, const real *v, const re
 }
 
 // Writes pre, post and comb of a token and how large the sums behind them are.
-static inline void mhc_put(struct vkz_ref *ref, const struct mhc_token *t, const char *pre,
-                           const char *post, const char *comb)
+static inline void mhc_put(struct vkz_ref *ref, const struct mhc_token *t,
+                           const char *pre, const char *post, const char *comb)
 {
     const int s = t->streams;
     double *to_pre = vkz_ref_out(ref, pre), *to_post = vkz_ref_out(ref, post);

@@ -43,8 +43,8 @@ static bool check_residual(struct vkz_identity_run *run)
     return vkz_identity_equal(run, "z", z, sum, count, 2);
 }
 
-// Only row i of comb says where stream i goes: with comb = e_0 e_1^T and post = 0, stream 1
-// becomes stream 0 and the others nothing.
+// Only row i of comb says where stream i goes: with comb = e_0 e_1^T and post = 0,
+// stream 1 becomes stream 0 and the others nothing.
 static bool check_direction(struct vkz_identity_run *run)
 {
     const int64_t s = vkz_identity_dim(run, "streams");

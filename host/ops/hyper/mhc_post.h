@@ -14,7 +14,8 @@
          "source, target: how streams are mixed"}
 
 // z[j, k] = post_j f[k] + sum_i comb[i, j] x_i[k] of a token, and the terms' magnitudes.
-static inline void mhc_post_token(struct vkz_ref *ref, int64_t row, real *z, real *magnitude)
+static inline void mhc_post_token(struct vkz_ref *ref, int64_t row, real *z,
+                                  real *magnitude)
 {
     const int64_t s = vkz_ref_dim(ref, "streams"), width = vkz_ref_dim(ref, "width");
     const float *x = vkz_ref_in(ref, "x") + row * s * width;

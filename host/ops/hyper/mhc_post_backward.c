@@ -13,7 +13,8 @@ static const struct vkz_tensor tensors[] = {
     {0},
 };
 
-static void put_dot(const float *a, const float *b, int64_t width, double *to, double *scale)
+static void put_dot(const float *a, const float *b, int64_t width, double *to,
+                    double *scale)
 {
     real sum = 0, magnitude = 0;
     for (int64_t k = 0; k < width; k++) {

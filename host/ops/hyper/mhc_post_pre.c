@@ -57,16 +57,17 @@ static void reference(struct vkz_ref *ref, int64_t row)
 static bool check_columns(struct vkz_identity_run *run)
 {
     struct vkz_data *data = vkz_identity_inputs(run, "eps_sk=1e-6");
-    return mhc_check_columns(run, "next_comb", vkz_identity_output(run, data, "next_comb"),
-                             vkz_identity_dim(run, "rows"),
-                             vkz_identity_dim(run, "streams"));
+    return mhc_check_columns(
+        run, "next_comb", vkz_identity_output(run, data, "next_comb"),
+        vkz_identity_dim(run, "rows"), vkz_identity_dim(run, "streams"));
 }
 
-// The coefficients of this layer multiplied by two double the streams and h0, and leave the
-// next layer's coefficients, whose norm takes the factor out.
+// The coefficients of this layer multiplied by two double the streams and h0, and leave
+// the next layer's coefficients, whose norm takes the factor out.
 static bool check_scale(struct vkz_identity_run *run)
 {
-    static const char *const outputs[] = {"next_pre", "next_post", "next_comb", "z", "h0"};
+    static const char *const outputs[] = {"next_pre", "next_post", "next_comb", "z",
+                                          "h0"};
     static const char *const doubled[] = {"post", "comb"};
     struct vkz_data *one = vkz_identity_inputs(run, "eps_norm=0 NORM_OUT=off");
     struct vkz_data *two = vkz_identity_inputs(run, "eps_norm=0 NORM_OUT=off");
@@ -103,12 +104,13 @@ VKZ_OP(mhc_post_pre) = {
     .family = "hyper",
     .abi = 1,
     .title = "mhc_post of a layer and mhc_pre of the next, fused",
-    .doc = "z = mhc_post(x, f, post, comb), rounded to its type\n"
-           "h0, next_pre, next_post, next_comb = mhc_pre(z, phi, scale, base, normw)\n"
-           "NORM_OUT: h0 ← gain ∘ h0 / sqrt(mean(h0²) + eps_norm)\n"
-           "\n"
-           "mHC arXiv 2512.24880. On one device a kernel of this op gives the same bits as\n"
-           "mhc_post_row and mhc_pre_row after each other.",
+    .doc =
+        "z = mhc_post(x, f, post, comb), rounded to its type\n"
+        "h0, next_pre, next_post, next_comb = mhc_pre(z, phi, scale, base, normw)\n"
+        "NORM_OUT: h0 ← gain ∘ h0 / sqrt(mean(h0²) + eps_norm)\n"
+        "\n"
+        "mHC arXiv 2512.24880. On one device a kernel of this op gives the same bits as\n"
+        "mhc_post_row and mhc_pre_row after each other.",
     .dims = dims,
     .scalars = scalars,
     .axes = axes,

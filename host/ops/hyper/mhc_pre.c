@@ -73,9 +73,11 @@ static bool check_static(struct vkz_identity_run *run)
 {
     static const char *const outputs[] = {"pre", "post", "comb"};
     struct vkz_data *one = vkz_identity_inputs(run, "fill.phi=const(0)");
-    struct vkz_data *two = vkz_identity_inputs(run, "fill.phi=const(0) fill.x=uniform(-1,1)");
+    struct vkz_data *two = vkz_identity_inputs(run,
+                                               "fill.phi=const(0) fill.x=uniform(-1,1)");
     for (int i = 0; i < 3; i++) {
-        if (!vkz_identity_equal(run, outputs[i], vkz_identity_output(run, one, outputs[i]),
+        if (!vkz_identity_equal(run, outputs[i],
+                                vkz_identity_output(run, one, outputs[i]),
                                 vkz_identity_output(run, two, outputs[i]),
                                 vkz_identity_count(one, outputs[i]), 2)) {
             return false;

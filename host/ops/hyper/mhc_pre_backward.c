@@ -9,8 +9,8 @@ static const struct vkz_tensor tensors[] = {
     {"x", VKZ_IN, "T", "rows, streams, width", NULL, NULL, "residual streams"},
     MHC_PARAMETERS,
     {"dh0", VKZ_IN, "T", "rows, width", NULL, NULL, "gradient of h0"},
-    {"dpre", VKZ_IN, "f32", "rows, streams", NULL, NULL, "gradient of pre, where it is used "
-     "beside h0"},
+    {"dpre", VKZ_IN, "f32", "rows, streams", NULL, NULL,
+     "gradient of pre, where it is used beside h0"},
     {"dpost", VKZ_IN, "f32", "rows, streams", NULL, NULL, NULL},
     {"dcomb", VKZ_IN, "f32", "rows, streams, streams", NULL, NULL, NULL},
     {"dx", VKZ_OUT, "T", "rows, streams, width", NULL, NULL, NULL},
@@ -138,8 +138,8 @@ static void token_gradient(struct vkz_ref *ref, int64_t row, struct sums *sums)
     }
 }
 
-static void put(struct vkz_ref *ref, const char *name, const real *values, const real *sizes,
-                int64_t count)
+static void put(struct vkz_ref *ref, const char *name, const real *values,
+                const real *sizes, int64_t count)
 {
     double *out = vkz_ref_out(ref, name), *scale = vkz_ref_scale(ref, name);
     for (int64_t i = 0; out != NULL && i < count; i++) {
@@ -228,10 +228,10 @@ VKZ_OP(mhc_pre_backward) = {
     .abi = 1,
     .forward = "mhc_pre",
     .title = "gradients of mhc_pre",
-    .doc = "dpre_i += x_i·dh0;  da = σ' of those, and Sinkhorn's gradient;  dm = da ∘ scale\n"
+    .doc = "dpre_i += x_i·dh0;  da: σ', Sinkhorn's gradient;  dm = da ∘ scale\n"
            "dx_i = pre_i dh0 + (r phiᵀ dm - v r³ (dm·phi v) / (s c))_i\n"
            "dphi = Σ_rows r dm ⊗ v,  dscale = sums of da ∘ m,  dbase = Σ da\n"
-           "normw: phi stands for phi ∘ normw above, and dnormw_k = Σ_d phi_dk Σ_rows r dm_d v_k\n"
+           "normw: phi ∘ normw for phi;  dnormw_k = Σ_d phi_dk Σ_rows r dm_d v_k\n"
            "\n"
            "mHC arXiv 2512.24880.",
     .dims = dims,

@@ -2,10 +2,12 @@
 // mhc_sinkhorn: small matrices of logits made doubly stochastic.
 #include "ops/hyper/mhc.h"
 
-static const struct vkz_dim dims[] = {
-    {"rows", "matrices", NULL}, {"streams", "rows and columns of a matrix", NULL}, MHC_ITERS,
-    {0}};
-static const struct vkz_scalar scalars[] = {{"eps_sk", "1e-6", "added to every sum"}, {0}};
+static const struct vkz_dim dims[] = {{"rows", "matrices", NULL},
+                                      {"streams", "rows and columns of a matrix", NULL},
+                                      MHC_ITERS,
+                                      {0}};
+static const struct vkz_scalar scalars[] = {{"eps_sk", "1e-6", "added to every sum"},
+                                            {0}};
 static const struct vkz_tensor tensors[] = {
     {"logits", VKZ_IN, "f32", "rows, streams, streams", NULL, NULL, NULL},
     {"comb", VKZ_OUT, "f32", "rows, streams, streams", NULL, NULL,
@@ -22,8 +24,8 @@ static void reference(struct vkz_ref *ref, int64_t row)
     for (int i = 0; i < s * s; i++) {
         m[i] = (real)logits[i];
     }
-    mhc_sinkhorn(m, s, vkz_ref_dim(ref, "iters"), (real)vkz_ref_value(ref, "eps_sk"), NULL,
-                 NULL);
+    mhc_sinkhorn(m, s, vkz_ref_dim(ref, "iters"), (real)vkz_ref_value(ref, "eps_sk"),
+                 NULL, NULL);
     for (int i = 0; i < s * s; i++) {
         comb[i] = (double)m[i];
     }
@@ -84,11 +86,12 @@ VKZ_OP(mhc_sinkhorn) = {
     .family = "hyper",
     .abi = 1,
     .title = "Sinkhorn's iteration on small matrices of logits",
-    .doc = "x = softmax of every row + eps_sk;  x ← x / (column sums + eps_sk)\n"
-           "iters - 1 times: x ← x / (row sums + eps_sk), x ← x / (column sums + eps_sk)\n"
-           "\n"
-           "mHC arXiv 2512.24880. Columns come last, so their sums are 1; those of rows are\n"
-           "1 only as far as the iteration has converged.",
+    .doc =
+        "x = softmax of every row + eps_sk;  x ← x / (column sums + eps_sk)\n"
+        "iters - 1 times: x ← x / (row sums + eps_sk), x ← x / (column sums + eps_sk)\n"
+        "\n"
+        "mHC arXiv 2512.24880. Columns come last, so their sums are 1; those of rows\n"
+        "are 1 only as far as the iteration has converged.",
     .dims = dims,
     .scalars = scalars,
     .tensors = tensors,

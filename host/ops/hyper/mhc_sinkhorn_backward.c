@@ -2,10 +2,12 @@
 // mhc_sinkhorn_backward: gradient of mhc_sinkhorn.
 #include "ops/hyper/mhc.h"
 
-static const struct vkz_dim dims[] = {
-    {"rows", "matrices", NULL}, {"streams", "rows and columns of a matrix", NULL}, MHC_ITERS,
-    {0}};
-static const struct vkz_scalar scalars[] = {{"eps_sk", "1e-6", "added to every sum"}, {0}};
+static const struct vkz_dim dims[] = {{"rows", "matrices", NULL},
+                                      {"streams", "rows and columns of a matrix", NULL},
+                                      MHC_ITERS,
+                                      {0}};
+static const struct vkz_scalar scalars[] = {{"eps_sk", "1e-6", "added to every sum"},
+                                            {0}};
 static const struct vkz_tensor tensors[] = {
     {"logits", VKZ_IN, "f32", "rows, streams, streams", NULL, NULL, NULL},
     {"dcomb", VKZ_IN, "f32", "rows, streams, streams", NULL, NULL, "gradient of comb"},
