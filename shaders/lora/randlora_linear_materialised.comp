@@ -36,7 +36,7 @@
 //! spec     6 REG_M u32 8 = is_cpu ? 4 : 8   // rows a lane
 //! spec     7 REG_N u32 4      // columns a lane
 //! spec     0 WG_SIZE u32 128 = TILE_M / REG_M * (TILE_N / REG_N)
-//! spec     11 ROLLED u32 0 = is_cpu   // loads in a loop
+//! spec     11 ROLLED u32 0   // loads side by side: rolled, llvmpipe 26.1.6 crashes on pass basis
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
