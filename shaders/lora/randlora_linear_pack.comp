@@ -34,7 +34,7 @@
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // one subgroup
 //! spec     3 TILE_ROWS u32 16 = is_cpu ? max(8,subgroup_size) : 16   // rows a tile, a multiple of WG_SIZE
 //! spec     4 TILE_COLS u32 1     // groups of four columns a lane
-//! spec     11 ROLLED u32 0 = is_cpu   // loads in a loop
+//! spec     11 ROLLED u32 0 = k > n ? 0 : is_cpu   // loads in a loop; k > n: llvmpipe 26.1.6 crashes on it
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     14 VEC_R u32 1 = rank % 4 == 0 ? 4 : 1
