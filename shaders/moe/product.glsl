@@ -25,7 +25,8 @@
 //
 // This engine stages through shared memory. It takes the constants TILE_M, TILE_N, TILE_K
 // and a workgroup of TILE_M / 4 * (TILE_N / 8), and 16 TILE_K ((TILE_M + TILE_N) / 4 + 2) +
-// 4 TILE_M bytes of shared memory. With PRODUCT_LANES the engine is product_lanes.glsl.
+// 4 TILE_M bytes of shared memory. With PRODUCT_LANES the engine is product_lanes.glsl,
+// with PRODUCT_ROW product_row.glsl.
 #ifndef VKZ_MOE_PRODUCT_GLSL
 #define VKZ_MOE_PRODUCT_GLSL
 
@@ -33,6 +34,8 @@ uint prod_ceildiv(const uint a, const uint b) { return (a + b - 1) / b; }
 
 #ifdef PRODUCT_LANES
 #include "moe/product_lanes.glsl"
+#elif defined(PRODUCT_ROW)
+#include "moe/product_row.glsl"
 #else
 
 // Columns of y that a tile has: half of its columns of W where there are two.

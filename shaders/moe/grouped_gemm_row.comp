@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: MIT
+//
+// A matrix product per expert for few rows of each: dot products along k
+//
+//   y[p] = epilogue(x[src[p] / topk] W_e^T), e = tile_expert[p / bm]
+//
+// MegaBlocks arXiv 2211.15841.
+//
+// Why this one: with a few rows an expert the product is a read of W. Neighbouring lanes read
+// what lies together in its rows, each element once for ROWS rows of x: decoding a few
+// tokens runs at the speed of memory. With many rows a register tile does more a load.
+//
+//! kernel   grouped_gemm_row
+//! op       grouped_gemm/1
+//! tier     T0
+//! bind     0 x     in  T[GATHER == GATHER.on ? rows : cap_total, k]
+//! bind     1 w     in  T[experts, TRANS == TRANS.nn ? k : EPILOGUE == EPILOGUE.swiglu ? 2 * n : n, TRANS == TRANS.nn ? n : k]  when TRANS != TRANS.tn
+//! bind     2 dy    in  T[cap_total, n]  when TRANS == TRANS.tn
+//! bind     3 src   in  i32[cap_total]
+//! bind     4 tile_expert in i32[cap_total / bm]
+//! bind     5 start in  i32[experts + 1]
+//! bind     6 args  in  u32[3]
+//! bind     7 c0    in  T[cap_total, n]  when EPILOGUE == EPILOGUE.residual
+//! bind     8 bias  in  f32[experts, n]  when EPILOGUE >= EPILOGUE.bias && EPILOGUE <= EPILOGUE.bias_silu
+//! bind     9 scale in  f32[EPILOGUE == EPILOGUE.scale_row ? cap_total : experts * n]  when EPILOGUE == EPILOGUE.scale_row || EPILOGUE == EPILOGUE.scale_col
+//! bind     10 y    out T[cap_total, n]  when TRANS != TRANS.tn
+//! bind     11 dw   out f32[experts, n, k]  when TRANS == TRANS.tn
+//! scratch  12 grid u32[3]
+//! push     topk:u32 experts:u32 bm:u32 cap_total:u32 n:u32 k:u32
+//! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64
+//! spec     3 ROWS u32 4   // of an expert at a time
+//! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
+//! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
+//! spec     16 TRANS u32 0
+//! spec     17 EPILOGUE u32 0
+//! spec     18 GATHER u32 0
+//! when     TRANS == TRANS.nt : reads rows of W, which run along k
+//! shared   16 * WG_SIZE * ROWS * 2
+//! tuning   rows8 ROWS=8
+//! pass     grid  groups min(cap_total,1024)
+//! pass     main  indirect grid
+//! variant  f32  T=f32
+//! variant  f16  T=f16 tier=T1
+//! variant  bf16 T=bf16 tier=T1
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+
+layout(local_size_x = 64, local_size_x_id = 0) in;
+layout(constant_id = 3) const uint ROWS = 4;
+
+#define PRODUCT_ROW
+const uint LANES = gl_WorkGroupSize.x;
+
+#include "moe/grouped.glsl"
