@@ -43,6 +43,7 @@
 //! let      strips ceildiv(rows,TILE_ROWS)*TILE_ROWS/4+(ceildiv(n,COLUMNS)+ceildiv(rank,COLUMNS))*COLUMNS/4
 //! tuning   rows16  TILE_ROWS=16
 //! tuning   rows32  TILE_ROWS=32
+//! tuning   rows32x2  TILE_ROWS=32 TILE_COLS=2
 //! pass     pack  groups min(strips,is_cpu?128:4096)
 //! pass     down  groups ceildiv(rows,TILE_ROWS) ceildiv(rank,COLUMNS)
 //! pass     main  groups ceildiv(rows,TILE_ROWS) ceildiv(n,COLUMNS)

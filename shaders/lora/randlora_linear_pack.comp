@@ -48,6 +48,7 @@
 //! let      strips ceildiv(rows,TILE_ROWS)*TILE_ROWS/4+ceildiv(n,COLUMNS)*COLUMNS/4+(k>n?0:pr/4)
 //! tuning   rows16  TILE_ROWS=16
 //! tuning   rows32  TILE_ROWS=32
+//! tuning   rows32x2  TILE_ROWS=32 TILE_COLS=2
 //! pass     pack  groups min(strips,is_cpu?128:4096)
 //! pass     down  groups ceildiv(rows,TILE_ROWS) ceildiv(columns,COLUMNS)
 //! pass     main  groups ceildiv(rows,TILE_ROWS) ceildiv(n,COLUMNS)

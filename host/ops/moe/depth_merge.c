@@ -121,6 +121,9 @@ VKZ_OP(depth_merge) = {
     .axes = axes,
     .tensors = tensors,
     .flops = "2 * batch * len * width",
+    // A token reads its row of x or of res, and f where it was kept: how many were, the
+    // data say, so f is not counted.
+    .bytes = "2 * T.bytes * batch * len * width",
     .tolerance = VKZ_TOL_ELEM,
     .metric = VKZ_METRIC_BYTES,
     .units = "batch * len",
