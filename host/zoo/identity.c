@@ -183,6 +183,29 @@ static double storage_floor(enum vkz_type type)
     return type == VKZ_F16 ? 0x1p-9 : type == VKZ_BF16 ? 0x1p-6 : 0; // 2 ulp
 }
 
+bool vkz_identity_linear(struct vkz_identity_run *run, const char *const *inputs,
+                         const char *const *outputs)
+{
+    struct vkz_data *one = vkz_identity_inputs(run, NULL);
+    struct vkz_data *two = vkz_identity_inputs(run, NULL);
+    for (; *inputs; inputs++) {
+        float *values = vkz_identity_float(run, two, *inputs);
+        for (int64_t i = 0; values && i < vkz_identity_count(two, *inputs); i++)
+            values[i] *= 2;
+    }
+    for (; *outputs; outputs++) {
+        const int64_t count = vkz_identity_count(one, *outputs);
+        double *a = count > 0 ? vkz_identity_output(run, one, *outputs) : NULL;
+        for (int64_t i = 0; a && i < count; i++)
+            a[i] *= 2;
+        if (count > 0 &&
+            !vkz_identity_equal(run, *outputs, a, vkz_identity_output(run, two, *outputs),
+                                count, 2))
+            return false;
+    }
+    return run->trouble.status == VKZ_OK;
+}
+
 double vkz_identity_tolerance(const struct vkz_case *c, enum vkz_type type)
 {
     const double u = 0x1p-24, storage = storage_floor(type);

@@ -81,6 +81,10 @@ double *vkz_identity_temp(struct vkz_identity_run *run, int64_t count);
 // with NaN, an infinity with itself. Exact classes must be equal. False after trouble.
 bool vkz_identity_equal(struct vkz_identity_run *run, const char *tensor, const double *a,
                         const double *b, int64_t count, double factor);
+// True when the outputs are linear in the inputs: all of `inputs` doubled, each of `outputs`
+// doubles. Both end with NULL; a tensor that the case has not is passed over.
+bool vkz_identity_linear(struct vkz_identity_run *run, const char *const *inputs,
+                         const char *const *outputs);
 // The unit of that comparison, relative to the magnitude of the sum.
 double vkz_identity_tolerance(const struct vkz_case *c, enum vkz_type type);
 

@@ -20,6 +20,8 @@
 #ifndef VKZ_SPARSE_LIST_BUILD_GLSL
 #define VKZ_SPARSE_LIST_BUILD_GLSL
 
+#include "lib/philox.glsl"
+
 struct list_shape {
     int q_len, kv_len, br, bc;
     uint lists;
@@ -41,28 +43,15 @@ uint list_units(const list_shape s)
 #ifndef LIST_SCAN
 
 const uint LIST_RANDOM_MAX = 16;
+const uvec2 LIST_KEY = uvec2(0x62696762u, 0x69726421u);
 uint list_random_[LIST_RANDOM_MAX];
-
-uint list_philox_(const uint row, const uint n)
-{
-    uvec4 c = uvec4(row, n, 0u, 0u);
-    uvec2 key = uvec2(0x62696762u, 0x69726421u);
-    for (uint i = 0; i < 10u; i++) {
-        uint high0, low0, high1, low1;
-        umulExtended(0xd2511f53u, c.x, high0, low0);
-        umulExtended(0xcd9e8d57u, c.z, high1, low1);
-        c = uvec4(high1 ^ c.y ^ key.x, low1, high0 ^ c.w ^ key.y, low0);
-        key += uvec2(0x9e3779b9u, 0xbb67ae85u);
-    }
-    return c.x;
-}
 
 // The random tiles of a row, each once; returns how many.
 uint list_draw_(const list_shape s, const uint row)
 {
     const uint count = min(uint(s.nr), s.tiles);
     for (uint n = 0; n < count; n++) {
-        uint tile = list_philox_(row, n) % s.tiles;
+        uint tile = vkz_philox(uvec4(row, n, 0u, 0u), LIST_KEY).x % s.tiles;
         for (uint i = 0; i < n;) {
             const bool drawn = list_random_[i] == tile;
             tile = drawn ? (tile + 1u) % s.tiles : tile;

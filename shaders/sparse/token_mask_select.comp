@@ -30,6 +30,8 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 
+#include "lib/philox.glsl"
+
 layout(local_size_x = 64, local_size_x_id = 0) in;
 
 layout(set = 0, binding = 0, std430) restrict readonly buffer Ids { int ids[]; };
@@ -54,16 +56,7 @@ shared uint chosen[4]; // the threshold's byte, how many of its bin come before 
 
 uint philox(const uint position, const uint row)
 {
-    uvec4 c = uvec4(position, row, 0u, 0u);
-    uvec2 k = uvec2(pc.key, 0u);
-    for (uint i = 0; i < 10u; i++) {
-        uint high0, low0, high1, low1;
-        umulExtended(0xd2511f53u, c.x, high0, low0);
-        umulExtended(0xcd9e8d57u, c.z, high1, low1);
-        c = uvec4(high1 ^ c.y ^ k.x, low1, high0 ^ c.w ^ k.y, low0);
-        k += uvec2(0x9e3779b9u, 0xbb67ae85u);
-    }
-    return c.x;
+    return vkz_philox(uvec4(position, row, 0u, 0u), uvec2(pc.key, 0u)).x;
 }
 
 // Finds the bin in which number `wanted` (from 0) of the counted words falls. All lanes

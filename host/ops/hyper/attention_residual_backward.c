@@ -99,25 +99,9 @@ static bool check_query_weight(struct vkz_identity_run *run)
 
 static bool check_linear(struct vkz_identity_run *run)
 {
-    static const char *const outputs[] = {"dv", "dq", "dw"};
-    struct vkz_data *one = vkz_identity_inputs(run, NULL);
-    struct vkz_data *two = vkz_identity_inputs(run, NULL);
-    float *d_o = vkz_identity_float(run, two, "do");
-    for (int64_t i = 0; i < vkz_identity_count(two, "do"); i++) {
-        d_o[i] *= 2;
-    }
-    for (int x = 0; x < 3; x++) {
-        const int64_t count = vkz_identity_count(one, outputs[x]);
-        double *a = vkz_identity_output(run, one, outputs[x]);
-        for (int64_t i = 0; a != NULL && i < count; i++) {
-            a[i] *= 2;
-        }
-        if (!vkz_identity_equal(run, outputs[x], a,
-                                vkz_identity_output(run, two, outputs[x]), count, 2)) {
-            return false;
-        }
-    }
-    return true;
+    static const char *const inputs[] = {"do", NULL};
+    static const char *const outputs[] = {"dv", "dq", "dw", NULL};
+    return vkz_identity_linear(run, inputs, outputs);
 }
 
 static const struct vkz_identity identities[] = {

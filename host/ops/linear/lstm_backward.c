@@ -184,28 +184,9 @@ static void reference(struct vkz_ref *ref, int64_t unit)
 
 static bool check_linear(struct vkz_identity_run *run)
 {
-    static const char *const upstream[] = {"dy", "dht", "dct"};
-    static const char *const outputs[] = {"dgx", "dwh", "dh0"};
-    struct vkz_data *one = vkz_identity_inputs(run, NULL);
-    struct vkz_data *two = vkz_identity_inputs(run, NULL);
-    for (int x = 0; x < 3; x++) {
-        float *values = vkz_identity_float(run, two, upstream[x]);
-        for (int64_t i = 0; values != NULL && i < vkz_identity_count(two, upstream[x]); i++) {
-            values[i] *= 2;
-        }
-    }
-    for (int x = 0; x < 3; x++) {
-        const int64_t count = vkz_identity_count(one, outputs[x]);
-        double *a = vkz_identity_output(run, one, outputs[x]);
-        for (int64_t i = 0; a != NULL && i < count; i++) {
-            a[i] *= 2;
-        }
-        if (!vkz_identity_equal(run, outputs[x], a,
-                                vkz_identity_output(run, two, outputs[x]), count, 2)) {
-            return false;
-        }
-    }
-    return true;
+    static const char *const inputs[] = {"dy", "dht", "dct", NULL};
+    static const char *const outputs[] = {"dgx", "dwh", "dh0", NULL};
+    return vkz_identity_linear(run, inputs, outputs);
 }
 
 static const struct vkz_identity identities[] = {
