@@ -352,9 +352,18 @@ static void print_pair(struct ab *ab, yyjson_val *a, yyjson_val *b)
                      vkz_json_text(lines[s], "status"), vkz_json_text(lines[s], "reason"));
     }
     if (!reason[0]) {
-        verdict = vkz_compare_times(hot[0], hot[1], &ratio, reason);
-        ab->log_sum += log(ratio.value);
-        ab->log_count++;
+        struct vkz_store *store = vkz_store_create();
+        struct vkz_times timings[2];
+        if (store && vkz_times_read(hot[0], store, &timings[0]) &&
+            vkz_times_read(hot[1], store, &timings[1]))
+            verdict = vkz_compare_times(&timings[0], &timings[1], &ratio, reason);
+        else
+            snprintf(reason, sizeof reason, "out of host memory");
+        vkz_store_destroy(&store);
+        if (isfinite(ratio.value)) {
+            ab->log_sum += log(ratio.value);
+            ab->log_count++;
+        }
     }
     ab->verdicts[verdict]++;
     if (ab->options->json)

@@ -39,7 +39,8 @@ int vkz_cmd_compare(const struct vkz_options *options)
     static const char *const levels[] = {"case", "kernel", "op"};
     enum vkz_compare_by by = VKZ_BY_CASE;
     double fraction = 0;
-    struct vkz_result_file *files[2] = {NULL, NULL};
+    struct vkz_run runs[2] = {{.file = NULL}, {.file = NULL}};
+    struct vkz_store *store = NULL;
     struct vkz_compare *compare = NULL;
     struct vkz_error err = {0};
     const char *format = options->format ? options->format : options->json ? "json" : "text";
@@ -60,14 +61,17 @@ int vkz_cmd_compare(const struct vkz_options *options)
     if (options->fail_on && !parse_fail_on(options->fail_on, &fraction))
         return usage("--fail-on: expected slower or slower:3%%, found %s", options->fail_on);
     enum vkz_status status = VKZ_OK;
+    if (!(store = vkz_store_create()))
+        status = vkz_error_set(&err, VKZ_FAILED, "out of host memory");
     for (int i = 0; i < 2 && status == VKZ_OK; i++) {
-        status = vkz_result_file_load(options->selectors[i], &files[i], &err);
-        for (size_t t = 0; status == VKZ_OK && t < files[i]->trouble_count; t++)
-            fprintf(stderr, "%s:%d: left out: %s\n", files[i]->path,
-                    files[i]->troubles[t].line, files[i]->troubles[t].message);
+        status = vkz_run_load(options->selectors[i], store, &runs[i], &err);
+        const struct vkz_result_file *file = runs[i].file;
+        for (size_t t = 0; status == VKZ_OK && t < file->trouble_count; t++)
+            fprintf(stderr, "%s:%d: left out: %s\n", file->path, file->troubles[t].line,
+                    file->troubles[t].message);
     }
     if (status == VKZ_OK)
-        status = vkz_compare_create(files[0], files[1], &compare, &err);
+        status = vkz_compare_create(&runs[0], &runs[1], &compare, &err);
     int exit_code = VKZ_EXIT_OK;
     if (status == VKZ_OK) {
         vkz_compare_print(compare, format, by, stdout, NULL);
@@ -81,6 +85,7 @@ int vkz_cmd_compare(const struct vkz_options *options)
     }
     vkz_compare_destroy(&compare);
     for (int i = 0; i < 2; i++)
-        vkz_result_file_destroy(&files[i]);
+        vkz_run_finish(&runs[i]);
+    vkz_store_destroy(&store);
     return exit_code;
 }

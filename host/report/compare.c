@@ -2,11 +2,11 @@
 // Matching the cases of two files, verdicts, geometric means. See report/compare.h.
 #include "report/compare.h"
 
+#include <math.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "report/json.h"
 #include "report/judge.h"
-#include "zoo/op.h"
 
 static const char *const verdict_names[VKZ_VERDICTS] = {"broken", "slower", "faster",
                                                         "cannot tell", "same"};
@@ -31,18 +31,16 @@ static int compare_rank(const void *a, const void *b)
 
 // Two-sided p of the Mann-Whitney test by its normal approximation with ties, NaN without
 // memory.
-static double rank_test(yyjson_val *a, yyjson_val *b)
+static double rank_test(const struct vkz_times *a, const struct vkz_times *b)
 {
-    const size_t na = yyjson_arr_size(a), nb = yyjson_arr_size(b), n = na + nb;
+    const size_t na = a->sample_count, nb = b->sample_count, n = na + nb;
     struct rank *ranks = malloc((n ? n : 1) * sizeof *ranks);
-    size_t i, max;
-    yyjson_val *value;
     if (!ranks)
         return (double)NAN;
-    yyjson_arr_foreach(a, i, max, value)
-        ranks[i] = (struct rank){yyjson_get_num(value), 0};
-    yyjson_arr_foreach(b, i, max, value)
-        ranks[na + i] = (struct rank){yyjson_get_num(value), 1};
+    for (size_t i = 0; i < na; i++)
+        ranks[i] = (struct rank){a->samples[i], 0};
+    for (size_t i = 0; i < nb; i++)
+        ranks[na + i] = (struct rank){b->samples[i], 1};
     qsort(ranks, n, sizeof *ranks, compare_rank);
     double sum_a = 0, ties = 0;
     for (size_t first = 0; first < n;) {
@@ -66,22 +64,16 @@ static double rank_test(yyjson_val *a, yyjson_val *b)
 }
 
 // Half the interval of a median, as a logarithm.
-static double half_log(yyjson_val *timing)
+static double half_log(const struct vkz_times *t)
 {
-    const double low = vkz_json_number(timing, "low_ns");
-    const double high = vkz_json_number(timing, "high_ns");
-    return low > 0 && high >= low ? log(high / low) / 2 : (double)NAN;
+    return t->low > 0 && t->high >= t->low ? log(t->high / t->low) / 2 : (double)NAN;
 }
 
-enum vkz_verdict vkz_compare_times(yyjson_val *a, yyjson_val *b, struct vkz_ratio *ratio,
-                                   char reason[160])
+enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_times *b,
+                                   struct vkz_ratio *ratio, char reason[160])
 {
-    const double median_a = vkz_json_number(a, "median_ns");
-    const double median_b = vkz_json_number(b, "median_ns");
-    yyjson_val *samples_a = vkz_json_array(a, "samples_ns");
-    yyjson_val *samples_b = vkz_json_array(b, "samples_ns");
     const double half = hypot(half_log(a), half_log(b));
-    const double middle = median_a > 0 ? log(median_b / median_a) : (double)NAN;
+    const double middle = a->ns > 0 ? log(b->ns / a->ns) : (double)NAN;
     reason[0] = '\0';
     *ratio = (struct vkz_ratio){exp(middle), exp(middle - half), exp(middle + half)};
     if (!isfinite(middle) || !isfinite(half)) {
@@ -89,20 +81,18 @@ enum vkz_verdict vkz_compare_times(yyjson_val *a, yyjson_val *b, struct vkz_rati
         snprintf(reason, 160, "a time or its interval is missing");
         return VKZ_VERDICT_UNKNOWN;
     }
-    if (yyjson_arr_size(samples_a) < VKZ_COMPARE_SAMPLES ||
-        yyjson_arr_size(samples_b) < VKZ_COMPARE_SAMPLES) {
+    if (a->sample_count < VKZ_COMPARE_SAMPLES || b->sample_count < VKZ_COMPARE_SAMPLES) {
         snprintf(reason, 160, "fewer than %d samples", VKZ_COMPARE_SAMPLES);
         return VKZ_VERDICT_UNKNOWN;
     }
-    if (vkz_timing_marks(a) & VKZ_MARK_THROTTLED ||
-        vkz_timing_marks(b) & VKZ_MARK_THROTTLED) {
+    if ((a->marks | b->marks) & VKZ_MARK_THROTTLED) {
         snprintf(reason, 160, "the clock dropped while %s was measured",
-                 vkz_timing_marks(b) & VKZ_MARK_THROTTLED ? "B" : "A");
+                 b->marks & VKZ_MARK_THROTTLED ? "B" : "A");
         return VKZ_VERDICT_UNKNOWN;
     }
     if (fabs(middle) + half <= log1p(VKZ_SAMENESS))
         return fabs(middle) > half && fabs(middle) > log1p(VKZ_RESOLUTION) &&
-                       rank_test(samples_a, samples_b) < 0.05
+                       rank_test(a, b) < 0.05
                    ? (middle > 0 ? VKZ_VERDICT_SLOWER : VKZ_VERDICT_FASTER)
                    : VKZ_VERDICT_SAME;
     if (fabs(middle) <= half) {
@@ -114,7 +104,7 @@ enum vkz_verdict vkz_compare_times(yyjson_val *a, yyjson_val *b, struct vkz_rati
         snprintf(reason, 160, "the difference is below %.0f %%", 100 * VKZ_RESOLUTION);
         return VKZ_VERDICT_UNKNOWN;
     }
-    if (!(rank_test(samples_a, samples_b) < 0.05)) {
+    if (!(rank_test(a, b) < 0.05)) {
         snprintf(reason, 160, "the samples overlap too much");
         return VKZ_VERDICT_UNKNOWN;
     }
@@ -123,93 +113,87 @@ enum vkz_verdict vkz_compare_times(yyjson_val *a, yyjson_val *b, struct vkz_rati
 
 // ---- Matching ----
 
-static yyjson_val *hot(yyjson_val *line)
+static int order_texts(const char *a, const char *b)
 {
-    return vkz_json_object(vkz_json_object(line, "time"), "hot");
+    return a == b ? 0 : strcmp(a, b); // of one store, equal texts are one pointer
 }
 
-static int compare_lines(const void *x, const void *y)
+static int compare_records(const struct vkz_record *a, const struct vkz_record *b)
 {
-    static const char *const keys[] = {"case", "asked_kernel", "asked_variant",
-                                       "asked_tuning"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
-        const int order = strcmp(vkz_json_text(*(yyjson_val *const *)x, keys[i]),
-                                 vkz_json_text(*(yyjson_val *const *)y, keys[i]));
-        if (order)
-            return order;
-    }
-    return 0;
+    const char *const keys[][2] = {{a->name, b->name},
+                                   {a->asked_kernel, b->asked_kernel},
+                                   {a->asked_variant, b->asked_variant},
+                                   {a->asked_tuning, b->asked_tuning}};
+    int order = 0;
+    for (size_t i = 0; !order && i < sizeof keys / sizeof *keys; i++)
+        order = order_texts(keys[i][0], keys[i][1]);
+    return order;
 }
 
-// The bench lines that count, sorted; NULL without memory.
-static yyjson_val **sorted_lines(const struct vkz_result_file *file, size_t *count)
+static int compare_record_pointers(const void *x, const void *y)
 {
-    yyjson_val **lines = malloc((file->case_count ? file->case_count : 1) * sizeof *lines);
+    return compare_records(*(const struct vkz_record *const *)x,
+                           *(const struct vkz_record *const *)y);
+}
+
+// The records of bench lines, sorted; NULL without memory.
+static const struct vkz_record **sorted_records(const struct vkz_run *run, size_t *count)
+{
+    const struct vkz_record **records = malloc((run->record_count + 1) * sizeof *records);
     *count = 0;
-    for (size_t i = 0; lines && i < file->case_count; i++) {
-        if (!file->cases[i].superseded && vkz_json_is(file->cases[i].value, "verb", "bench"))
-            lines[(*count)++] = file->cases[i].value;
+    for (size_t i = 0; records && i < run->record_count; i++) {
+        if (strcmp(run->records[i].verb, "bench") == 0)
+            records[(*count)++] = &run->records[i];
     }
-    if (lines)
-        qsort(lines, *count, sizeof *lines, compare_lines);
-    return lines;
+    if (records)
+        qsort(records, *count, sizeof *records, compare_record_pointers);
+    return records;
 }
 
-static bool same_spirv(yyjson_val *a, yyjson_val *b)
+// Why this record's time means nothing; NULL when it does.
+static const char *worthless(const struct vkz_record *r)
 {
-    yyjson_val *x = vkz_json_array(a, "spirv_sha256"), *y = vkz_json_array(b, "spirv_sha256");
-    return x && y && yyjson_equals(x, y);
-}
-
-// Why this line's time means nothing; NULL when it does.
-static const char *worthless(yyjson_val *line)
-{
-    const unsigned marks = vkz_case_marks(line);
-    return marks & VKZ_MARK_UNVERIFIED   ? "has a time without a passing check"
-           : marks & VKZ_MARK_IMPOSSIBLE ? "beats a measured ceiling, which cannot be"
-           : marks & VKZ_MARK_MISTRUSTED ? "has a check that proves little"
-                                         : NULL;
+    return r->marks & VKZ_MARK_UNVERIFIED   ? "has a time without a passing check"
+           : r->marks & VKZ_MARK_IMPOSSIBLE ? "beats a measured ceiling, which cannot be"
+           : r->marks & VKZ_MARK_MISTRUSTED ? "has a check that proves little"
+                                            : NULL;
 }
 
 static void judge(struct vkz_pair *pair)
 {
-    const char *status_a = vkz_json_text(pair->a, "status");
-    const char *status_b = vkz_json_text(pair->b, "status");
-    const bool ran_a = strcmp(status_a, "ok") == 0, ran_b = strcmp(status_b, "ok") == 0;
+    const struct vkz_record *a = pair->a, *b = pair->b;
+    const bool ran_a = strcmp(a->status, "ok") == 0, ran_b = strcmp(b->status, "ok") == 0;
     pair->ratio = (struct vkz_ratio){(double)NAN, (double)NAN, (double)NAN};
     pair->verdict = VKZ_VERDICT_UNKNOWN;
     if (!ran_a || !ran_b) {
-        const bool skipped = strcmp(status_b, "skipped") == 0;
-        if (ran_a && !skipped)
+        const struct vkz_record *not_ok = ran_a ? b : a;
+        if (ran_a && strcmp(b->status, "skipped") != 0)
             pair->verdict = VKZ_VERDICT_BROKEN;
-        snprintf(pair->reason, sizeof pair->reason, "%s: %.120s",
-                 ran_a ? status_b : status_a,
-                 vkz_json_text(ran_a ? pair->b : pair->a, "reason"));
+        snprintf(pair->reason, sizeof pair->reason, "%.30s: %.120s", not_ok->status,
+                 not_ok->reason);
         return;
     }
-    const char *why_a = worthless(pair->a), *why_b = worthless(pair->b);
+    const char *why_a = worthless(a), *why_b = worthless(b);
     if (why_a || why_b) {
         snprintf(pair->reason, sizeof pair->reason, "%s %s", why_a ? "A" : "B",
                  why_a ? why_a : why_b);
         return;
     }
-    yyjson_val *work_a = vkz_json_object(pair->a, "work");
-    yyjson_val *work_b = vkz_json_object(pair->b, "work");
-    const char *metric = vkz_json_is(work_a, "metric", "bytes") ? "bytes" : "flops";
-    if (fabs(vkz_json_number(work_a, metric) - vkz_json_number(work_b, metric)) > 0) {
+    const bool bytes = a->rate_kind == 'b';
+    if (fabs(bytes ? a->bytes - b->bytes : a->flops - b->flops) > 0) {
         snprintf(pair->reason, sizeof pair->reason,
-                 "the contracts count other %s: not the same work", metric);
+                 "the contracts count other %s: not the same work",
+                 bytes ? "bytes" : "flops");
         return;
     }
-    pair->other_spirv = !same_spirv(pair->a, pair->b);
-    pair->other_kernel =
-        strcmp(vkz_json_text(pair->a, "kernel"), vkz_json_text(pair->b, "kernel")) != 0;
-    pair->verdict = vkz_compare_times(hot(pair->a), hot(pair->b), &pair->ratio, pair->reason);
+    pair->other_spirv = !a->spirv[0] || strcmp(a->spirv, b->spirv) != 0;
+    pair->other_kernel = strcmp(a->kernel, b->kernel) != 0;
+    pair->verdict = vkz_compare_times(&a->hot, &b->hot, &pair->ratio, pair->reason);
     pair->counts = isfinite(pair->ratio.value);
 }
 
-static enum vkz_status match(struct vkz_compare *c, yyjson_val **a, size_t na,
-                             yyjson_val **b, size_t nb, struct vkz_error *err)
+static enum vkz_status match(struct vkz_compare *c, const struct vkz_record **a, size_t na,
+                             const struct vkz_record **b, size_t nb, struct vkz_error *err)
 {
     c->pairs = calloc(na < nb ? na + 1 : nb + 1, sizeof *c->pairs);
     c->only_a = malloc((na + 1) * sizeof *c->only_a);
@@ -218,7 +202,7 @@ static enum vkz_status match(struct vkz_compare *c, yyjson_val **a, size_t na,
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     size_t i = 0, j = 0;
     while (i < na || j < nb) {
-        const int order = i == na ? 1 : j == nb ? -1 : compare_lines(&a[i], &b[j]);
+        const int order = i == na ? 1 : j == nb ? -1 : compare_records(a[i], b[j]);
         if (order == 0) {
             struct vkz_pair *pair = &c->pairs[c->pair_count++];
             *pair = (struct vkz_pair){.a = a[i++], .b = b[j++]};
@@ -241,7 +225,7 @@ static int compare_pairs(const void *x, const void *y)
     const double size_b = isfinite(b->ratio.value) ? fabs(log(b->ratio.value)) : -1;
     if (size_a > size_b || size_a < size_b)
         return size_a < size_b ? 1 : -1;
-    return compare_lines(&a->a, &b->a);
+    return compare_records(a->a, b->a);
 }
 
 // ---- Geometric means ----
@@ -267,20 +251,13 @@ static struct vkz_ratio sum_mean(const struct sum *sum)
     return (struct vkz_ratio){exp(middle), exp(middle - half), exp(middle + half)};
 }
 
-static const char *family_of(const char *op)
-{
-    const struct vkz_op *found = vkz_op_find(op);
-    return found ? found->family : "other";
-}
-
 static void name_of(const struct vkz_pair *pair, enum vkz_compare_by by, char out[96])
 {
-    const char *op = vkz_json_text(pair->a, "op");
+    const struct vkz_record *r = pair->a;
     if (by == VKZ_BY_KERNEL)
-        snprintf(out, 96, "%s/%s.%s", family_of(op), vkz_json_text(pair->a, "kernel"),
-                 vkz_json_text(pair->a, "variant"));
+        snprintf(out, 96, "%.20s/%.50s.%.20s", r->family, r->kernel, r->variant);
     else
-        snprintf(out, 96, "%s/%s", family_of(op), op);
+        snprintf(out, 96, "%.20s/%.60s", r->family, r->op);
 }
 
 static int compare_means(const void *x, const void *y)
@@ -361,20 +338,20 @@ static enum vkz_status group_families(struct vkz_compare *c, struct vkz_error *e
 
 // ---- All together ----
 
-enum vkz_status vkz_compare_create(const struct vkz_result_file *a,
-                                   const struct vkz_result_file *b,
+enum vkz_status vkz_compare_create(const struct vkz_run *a, const struct vkz_run *b,
                                    struct vkz_compare **out, struct vkz_error *err)
 {
     size_t na, nb;
     struct vkz_compare *c = calloc(1, sizeof *c);
-    yyjson_val **lines_a = sorted_lines(a, &na), **lines_b = sorted_lines(b, &nb);
+    const struct vkz_record **records_a = sorted_records(a, &na);
+    const struct vkz_record **records_b = sorted_records(b, &nb);
     enum vkz_status status = VKZ_OK;
-    if (!c || !lines_a || !lines_b)
+    if (!c || !records_a || !records_b)
         status = vkz_error_set(err, VKZ_FAILED, "out of host memory");
     if (status == VKZ_OK) {
         c->a = a;
         c->b = b;
-        status = match(c, lines_a, na, lines_b, nb, err);
+        status = match(c, records_a, na, records_b, nb, err);
     }
     if (status == VKZ_OK) {
         qsort(c->pairs, c->pair_count, sizeof *c->pairs, compare_pairs);
@@ -384,8 +361,8 @@ enum vkz_status vkz_compare_create(const struct vkz_result_file *a,
         status = group_pairs(c, VKZ_BY_KERNEL, &c->kernels, &c->kernel_count, err);
     if (status == VKZ_OK)
         status = group_families(c, err);
-    free(lines_a);
-    free(lines_b);
+    free(records_a);
+    free(records_b);
     *out = c;
     if (status != VKZ_OK)
         vkz_compare_destroy(out);

@@ -6,7 +6,7 @@
 
 #include <stdio.h>
 
-#include "report/result_file.h"
+#include "report/run.h"
 #include "report/text.h"
 
 // A difference below this is not called faster or slower, whatever the samples say: two
@@ -30,14 +30,14 @@ struct vkz_ratio {
     double value, low, high; // 95 % interval; NaN when unknown
 };
 
-// What two timing objects ("hot") of result lines say. Slower or faster: the interval of
+// What two hot timings say. Slower or faster: the interval of
 // the ratio of medians leaves 1 out, a rank test of the raw samples agrees (p < 0.05), and
 // the difference is above VKZ_RESOLUTION. `reason` is filled for VKZ_VERDICT_UNKNOWN.
-enum vkz_verdict vkz_compare_times(yyjson_val *a, yyjson_val *b, struct vkz_ratio *ratio,
-                                   char reason[160]);
+enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_times *b,
+                                   struct vkz_ratio *ratio, char reason[160]);
 
 struct vkz_pair {
-    yyjson_val *a, *b; // case lines
+    const struct vkz_record *a, *b;
     enum vkz_verdict verdict;
     struct vkz_ratio ratio;
     char reason[160]; // why it cannot be told, or what broke
@@ -56,19 +56,18 @@ struct vkz_mean {
 enum vkz_compare_by { VKZ_BY_CASE, VKZ_BY_KERNEL, VKZ_BY_OP };
 
 struct vkz_compare {
-    const struct vkz_result_file *a, *b;
+    const struct vkz_run *a, *b;
     struct vkz_pair *pairs; // by verdict, the largest differences first
     size_t pair_count;
-    yyjson_val **only_a, **only_b; // case lines with a time that the other file has not
+    const struct vkz_record **only_a, **only_b; // cases that the other file has not
     size_t only_a_count, only_b_count;
     struct vkz_mean *kernels, *ops, *families;
     size_t kernel_count, op_count, family_count;
     struct vkz_mean all;
 };
 
-// Borrows the files. VKZ_FAILED only without memory.
-enum vkz_status vkz_compare_create(const struct vkz_result_file *a,
-                                   const struct vkz_result_file *b,
+// Borrows the runs. VKZ_FAILED only without memory.
+enum vkz_status vkz_compare_create(const struct vkz_run *a, const struct vkz_run *b,
                                    struct vkz_compare **out, struct vkz_error *err);
 void vkz_compare_destroy(struct vkz_compare **compare); // takes NULL
 

@@ -22,15 +22,10 @@ static const char *ratio_text(struct vkz_ratio ratio, char out[64])
     return out;
 }
 
-static double median_ns(yyjson_val *line)
-{
-    return vkz_json_number(vkz_json_object(vkz_json_object(line, "time"), "hot"),
-                           "median_ns");
-}
-
 // "llvmpipe (…), Mesa 25.0.7, vkzoo 0.1.0 (commit), 2026-11-21T22:13:23Z"
-static void describe_file(const struct vkz_result_file *file, char out[400])
+static void describe_run(const struct vkz_run *run, char out[400])
 {
+    const struct vkz_result_file *file = run->file;
     yyjson_val *device = vkz_json_object(file->header, "device");
     yyjson_val *tool = vkz_json_object(file->header, "tool");
     snprintf(out, 400, "%.160s: %.80s, %.60s; commit %.20s, %.24s", file->path,
@@ -42,8 +37,8 @@ static const char *what_changed(const struct vkz_pair *pair, char out[160])
 {
     out[0] = '\0';
     if (pair->other_kernel)
-        snprintf(out, 160, "%.70s -> %.70s", vkz_json_text(pair->a, "kernel"),
-                 vkz_json_text(pair->b, "kernel"));
+        snprintf(out, 160, "%.70s -> %.70s", pair->a->kernel,
+                 pair->b->kernel);
     else if (pair->other_spirv)
         snprintf(out, 160, "other SPIR-V");
     return out;
@@ -59,7 +54,7 @@ static const char *remark(const struct vkz_pair *pair, char out[160])
 
 static const char *variant_of(const struct vkz_pair *pair)
 {
-    return vkz_json_text(pair->a, "variant");
+    return pair->a->variant;
 }
 
 // ---- Text ----
@@ -107,7 +102,7 @@ static void text_cases(const struct printer *p)
         vkz_print_cell(p->out, p->style, ratio_text(pair->ratio, text), 23, false);
         vkz_print_cell(p->out, p->style, variant_of(pair), 12, false);
         fputc(' ', p->out);
-        vkz_print_text(p->out, p->style, vkz_json_text(pair->a, "case"),
+        vkz_print_text(p->out, p->style, pair->a->name,
                        p->style->width - 48);
         fputc('\n', p->out);
         if (remark(pair, text)[0]) {
@@ -121,16 +116,16 @@ static void text_cases(const struct printer *p)
                 100 * VKZ_SAMENESS);
 }
 
-static void text_missing(const struct printer *p, const char *which, yyjson_val **lines,
-                         size_t count)
+static void text_missing(const struct printer *p, const char *which,
+                         const struct vkz_record **records, size_t count)
 {
     enum { NAMED = 10 };
     if (count == 0)
         return;
     fprintf(p->out, "\nonly in %s: %zu\n", which, count);
     for (size_t i = 0; i < count && i < NAMED; i++) {
-        fprintf(p->out, "  %s ", vkz_json_text(lines[i], "asked_variant"));
-        vkz_print_text(p->out, p->style, vkz_json_text(lines[i], "case"),
+        fprintf(p->out, "  %s ", records[i]->asked_variant);
+        vkz_print_text(p->out, p->style, records[i]->name,
                        p->style->width - 12);
         fputc('\n', p->out);
     }
@@ -143,7 +138,7 @@ static void print_text(const struct printer *p)
     const struct vkz_compare *c = p->c;
     char line[400];
     for (int side = 0; side < 2; side++) {
-        describe_file(side ? c->b : c->a, line);
+        describe_run(side ? c->b : c->a, line);
         fprintf(p->out, "%c  ", side ? 'B' : 'A');
         vkz_print_text(p->out, p->style, line, p->style->width - 3);
         fputc('\n', p->out);
@@ -186,7 +181,7 @@ static void print_md(const struct printer *p)
     const struct vkz_compare *c = p->c;
     char line[400];
     for (int side = 0; side < 2; side++) {
-        describe_file(side ? c->b : c->a, line);
+        describe_run(side ? c->b : c->a, line);
         fprintf(p->out, "* %c: ", side ? 'B' : 'A');
         vkz_print_md(p->out, line);
         fputc('\n', p->out);
@@ -217,7 +212,7 @@ static void print_md(const struct printer *p)
                 ratio_text(pair->ratio, text));
         vkz_print_md(p->out, variant_of(pair));
         fprintf(p->out, " | ");
-        vkz_print_md(p->out, vkz_json_text(pair->a, "case"));
+        vkz_print_md(p->out, pair->a->name);
         fprintf(p->out, " | ");
         vkz_print_md(p->out, remark(pair, text));
         fprintf(p->out, " |\n");
@@ -234,22 +229,18 @@ static void csv_number(FILE *out, double value)
         fputc(',', out);
 }
 
-static void csv_row(const struct printer *p, const char *verdict, yyjson_val *a,
-                    yyjson_val *b, struct vkz_ratio ratio, const char *text)
+static void csv_row(const struct printer *p, const char *verdict, const struct vkz_record *a,
+                    const struct vkz_record *b, struct vkz_ratio ratio, const char *text)
 {
-    yyjson_val *any = a ? a : b;
+    const struct vkz_record *any = a->line ? a : b;
+    const char *const texts[] = {any->op, any->name, any->variant, a->kernel, b->kernel};
     vkz_print_csv(p->out, verdict);
-    static const char *const keys[] = {"op", "case", "variant"};
-    for (size_t i = 0; i < sizeof keys / sizeof *keys; i++) {
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         fputc(',', p->out);
-        vkz_print_csv(p->out, vkz_json_text(any, keys[i]));
+        vkz_print_csv(p->out, texts[i]);
     }
-    fputc(',', p->out);
-    vkz_print_csv(p->out, vkz_json_text(a, "kernel"));
-    fputc(',', p->out);
-    vkz_print_csv(p->out, vkz_json_text(b, "kernel"));
-    csv_number(p->out, median_ns(a));
-    csv_number(p->out, median_ns(b));
+    csv_number(p->out, a->hot.ns);
+    csv_number(p->out, b->hot.ns);
     csv_number(p->out, ratio.value);
     csv_number(p->out, ratio.low);
     csv_number(p->out, ratio.high);
@@ -271,9 +262,9 @@ static void print_csv(const struct printer *p)
                 remark(pair, text));
     }
     for (size_t i = 0; i < c->only_a_count; i++)
-        csv_row(p, "missing", c->only_a[i], NULL, none, "only in A");
+        csv_row(p, "missing", c->only_a[i], &vkz_record_none, none, "only in A");
     for (size_t i = 0; i < c->only_b_count; i++)
-        csv_row(p, "missing", NULL, c->only_b[i], none, "only in B");
+        csv_row(p, "missing", &vkz_record_none, c->only_b[i], none, "only in B");
 }
 
 // ---- JSON ----
@@ -311,14 +302,14 @@ static void json_means(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *ke
 }
 
 static void json_missing(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *key,
-                         yyjson_val **lines, size_t count)
+                         const struct vkz_record **records, size_t count)
 {
     yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, root, key);
     for (size_t i = 0; i < count; i++) {
         yyjson_mut_val *line = yyjson_mut_arr_add_obj(doc, array);
-        yyjson_mut_obj_add_str(doc, line, "case", vkz_json_text(lines[i], "case"));
+        yyjson_mut_obj_add_str(doc, line, "case", records[i]->name);
         yyjson_mut_obj_add_str(doc, line, "variant",
-                               vkz_json_text(lines[i], "asked_variant"));
+                               records[i]->asked_variant);
     }
 }
 
@@ -328,22 +319,22 @@ static void print_json(const struct printer *p)
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_obj(doc);
     yyjson_mut_doc_set_root(doc, root);
-    yyjson_mut_obj_add_str(doc, root, "a", c->a->path);
-    yyjson_mut_obj_add_str(doc, root, "b", c->b->path);
+    yyjson_mut_obj_add_str(doc, root, "a", c->a->file->path);
+    yyjson_mut_obj_add_str(doc, root, "b", c->b->file->path);
     yyjson_mut_val *pairs = yyjson_mut_obj_add_arr(doc, root, "cases");
     for (size_t i = 0; i < c->pair_count; i++) {
         const struct vkz_pair *pair = &c->pairs[i];
         char text[160];
         yyjson_mut_val *o = yyjson_mut_arr_add_obj(doc, pairs);
         yyjson_mut_obj_add_str(doc, o, "verdict", vkz_verdict_name(pair->verdict));
-        yyjson_mut_obj_add_str(doc, o, "op", vkz_json_text(pair->a, "op"));
-        yyjson_mut_obj_add_str(doc, o, "case", vkz_json_text(pair->a, "case"));
+        yyjson_mut_obj_add_str(doc, o, "op", pair->a->op);
+        yyjson_mut_obj_add_str(doc, o, "case", pair->a->name);
         yyjson_mut_obj_add_str(doc, o, "variant", variant_of(pair));
-        yyjson_mut_obj_add_str(doc, o, "kernel_a", vkz_json_text(pair->a, "kernel"));
-        yyjson_mut_obj_add_str(doc, o, "kernel_b", vkz_json_text(pair->b, "kernel"));
+        yyjson_mut_obj_add_str(doc, o, "kernel_a", pair->a->kernel);
+        yyjson_mut_obj_add_str(doc, o, "kernel_b", pair->b->kernel);
         yyjson_mut_obj_add_bool(doc, o, "same_spirv", !pair->other_spirv);
-        add_number(doc, o, "a_ns", median_ns(pair->a));
-        add_number(doc, o, "b_ns", median_ns(pair->b));
+        add_number(doc, o, "a_ns", pair->a->hot.ns);
+        add_number(doc, o, "b_ns", pair->b->hot.ns);
         add_ratio(doc, o, pair->ratio);
         yyjson_mut_obj_add_strcpy(doc, o, "remark", remark(pair, text));
     }

@@ -8,9 +8,6 @@
 #include <stdlib.h>
 
 #include "report/json.h"
-#include "report/judge.h"
-#include "report/lint.h"
-#include "zoo/op.h"
 
 static bool add_problem(struct vkz_dataset *d, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -34,51 +31,53 @@ static bool add_problem(struct vkz_dataset *d, const char *format, ...)
     return true;
 }
 
-static bool same_run(const struct vkz_result_file *a, const struct vkz_result_file *b)
+static bool same_run(const struct vkz_run *a, const struct vkz_run *b)
 {
-    return a->case_count == b->case_count && yyjson_equals(a->header, b->header);
+    return a->record_count == b->record_count &&
+           yyjson_equals(a->file->header, b->file->header);
+}
+
+// What was left out of a run's file: the first lines by name, the others counted.
+static bool add_troubles(struct vkz_dataset *d, const struct vkz_result_file *file)
+{
+    enum { NAMED = 5 };
+    bool added = true;
+    for (size_t t = 0; t < file->trouble_count && t < NAMED; t++)
+        added = added && add_problem(d, "%s:%d: left out: %s", file->path,
+                                     file->troubles[t].line, file->troubles[t].message);
+    if (file->trouble_count > NAMED)
+        added = added && add_problem(d, "%s: %zu more lines left out", file->path,
+                                     file->trouble_count - NAMED);
+    return added;
 }
 
 static enum vkz_status load_file(struct vkz_dataset *d, const char *path,
                                  struct vkz_error *err)
 {
-    struct vkz_result_file *file = NULL;
-    struct vkz_lint *lint = NULL;
+    struct vkz_run *run = &d->runs[d->run_count];
     struct vkz_error inner = {VKZ_OK, ""};
-    if (vkz_result_file_load(path, &file, &inner) != VKZ_OK) {
-        if (inner.status != VKZ_BAD_INPUT)
-            return vkz_error_set(err, inner.status, "%s", inner.message);
-        return add_problem(d, "%s", inner.message)
-                   ? VKZ_OK
-                   : vkz_error_set(err, VKZ_FAILED, "out of host memory");
+    const enum vkz_status status = vkz_run_load(path, d->store, run, &inner);
+    bool added = true, used = status == VKZ_OK;
+    if (!used && status != VKZ_BAD_INPUT) {
+        vkz_run_finish(run);
+        return vkz_error_set(err, status, "%s", inner.message);
     }
-    for (int r = 0; r < d->run_count; r++) {
-        if (same_run(d->runs[r].file, file)) {
-            const bool added = add_problem(d, "%s: the same run as %s; left out", path,
-                                           d->runs[r].file->path);
-            vkz_result_file_destroy(&file);
-            return added ? VKZ_OK : vkz_error_set(err, VKZ_FAILED, "out of host memory");
+    if (!used)
+        added = add_problem(d, "%s", inner.message);
+    for (int r = 0; used && r < d->run_count; r++) {
+        if (same_run(&d->runs[r], run)) {
+            added = add_problem(d, "%s: the same run as %s; left out", path,
+                                d->runs[r].file->path);
+            used = false;
         }
     }
-    struct vkz_run *run = &d->runs[d->run_count++];
-    *run = (struct vkz_run){.file = file};
-    for (size_t t = 0; t < file->trouble_count && t < 5; t++) {
-        if (!add_problem(d, "%s:%d: left out: %s", path, file->troubles[t].line,
-                         file->troubles[t].message))
-            return vkz_error_set(err, VKZ_FAILED, "out of host memory");
+    if (used) {
+        d->run_count++;
+        added = add_troubles(d, run->file);
+    } else {
+        vkz_run_finish(run);
     }
-    if (file->trouble_count > 5 &&
-        !add_problem(d, "%s: %zu more lines left out", path, file->trouble_count - 5))
-        return vkz_error_set(err, VKZ_FAILED, "out of host memory");
-    enum vkz_status status = vkz_lint_create(&lint, err);
-    if (status == VKZ_OK)
-        status = vkz_lint_file(lint, path, err);
-    if (status == VKZ_OK) {
-        run->errors = vkz_lint_count(lint, VKZ_LINT_ERROR);
-        run->warnings = vkz_lint_count(lint, VKZ_LINT_WARNING);
-    }
-    vkz_lint_destroy(&lint);
-    return status;
+    return added ? VKZ_OK : vkz_error_set(err, VKZ_FAILED, "out of host memory");
 }
 
 // ---- Names of the runs ----
@@ -143,24 +142,25 @@ static void label_runs(struct vkz_dataset *d)
 
 // ---- Rows ----
 
-// A line and the run it is of, while rows are being collected.
+// A record and the run it is of, while rows are being collected.
 struct entry {
-    yyjson_val *line;
+    const struct vkz_record *record;
     int run;
-    const char *family;
 };
 
-static int compare_keys(const struct entry *a, const struct entry *b)
+static int compare_keys(const struct entry *x, const struct entry *y)
 {
-    static const char *const keys[] = {"op", "case", "asked_variant", "asked_kernel",
-                                       "asked_tuning"};
-    const int order = strcmp(a->family, b->family);
-    for (size_t i = 0; !order && i < sizeof keys / sizeof *keys; i++) {
-        const int key_order = strcmp(vkz_json_text(a->line, keys[i]),
-                                     vkz_json_text(b->line, keys[i]));
-        if (key_order)
-            return key_order;
-    }
+    const struct vkz_record *a = x->record, *b = y->record;
+    const char *const keys[][2] = {{a->family, b->family},
+                                   {a->op, b->op},
+                                   {a->name, b->name},
+                                   {a->asked_variant, b->asked_variant},
+                                   {a->asked_kernel, b->asked_kernel},
+                                   {a->asked_tuning, b->asked_tuning}};
+    int order = 0;
+    // Equal texts are one pointer, but for families.
+    for (size_t i = 0; !order && i < sizeof keys / sizeof *keys; i++)
+        order = keys[i][0] == keys[i][1] ? 0 : strcmp(keys[i][0], keys[i][1]);
     return order;
 }
 
@@ -171,102 +171,59 @@ static int compare_entries(const void *x, const void *y)
     return order ? order : a->run - b->run;
 }
 
-static void take_point(struct vkz_point *p, yyjson_val *line)
+static void begin_row(struct vkz_dataset_row *row, const struct vkz_record *r)
 {
-    yyjson_val *time = vkz_json_object(line, "time"), *hot = vkz_json_object(time, "hot");
-    yyjson_val *work = vkz_json_object(line, "work");
-    const char *metric = vkz_json_is(work, "metric", "bytes") ? "bytes" : "flops";
-    p->line = line;
-    p->kernel = vkz_json_text(line, "kernel");
-    p->tuning = vkz_json_text(line, "tuning");
-    p->status = vkz_json_text(line, "status");
-    p->reason = vkz_json_text(line, "reason");
-    p->ns = vkz_json_number(hot, "median_ns");
-    p->low = vkz_json_number(hot, "low_ns");
-    p->high = vkz_json_number(hot, "high_ns");
-    p->cold_ns = vkz_json_number(vkz_json_object(time, "cold"), "median_ns");
-    p->rate = p->ns > 0 ? vkz_json_number(work, metric) / p->ns * 1e9 : (double)NAN;
-    p->efficiency = vkz_json_number(line, "efficiency");
-    p->accuracy = vkz_json_number(vkz_json_object(line, "check"), "accuracy");
-    p->marks = vkz_case_marks(line);
-    p->counts = p->ns > 0 && isfinite(p->ns) && strcmp(p->status, "ok") == 0 &&
-                !(p->marks & (VKZ_MARK_UNVERIFIED | VKZ_MARK_IMPOSSIBLE |
-                              VKZ_MARK_MISTRUSTED));
+    *row = (struct vkz_dataset_row){
+        .op = r->op,
+        .family = r->family,
+        .name = r->name,
+        .variant = r->asked_variant[0] ? r->asked_variant : r->variant,
+        .asked_kernel = r->asked_kernel,
+        .asked_tuning = r->asked_tuning,
+        .rate_kind = r->rate_kind,
+        .flops = r->flops,
+        .bytes = r->bytes,
+    };
 }
 
-static void begin_row(struct vkz_dataset_row *row, const struct entry *e)
+static void fill_rows(struct vkz_dataset *d, const struct entry *entries, size_t n)
 {
-    yyjson_val *work = vkz_json_object(e->line, "work");
-    const char *unit = vkz_json_text(work, "unit");
-    row->op = vkz_json_text(e->line, "op");
-    row->family = e->family;
-    row->name = vkz_json_text(e->line, "case");
-    row->variant = vkz_json_text(e->line, "asked_variant");
-    if (!row->variant[0])
-        row->variant = vkz_json_text(e->line, "variant");
-    row->asked_kernel = vkz_json_text(e->line, "asked_kernel");
-    row->asked_tuning = vkz_json_text(e->line, "asked_tuning");
-    row->flops = vkz_json_number(work, "flops");
-    row->bytes = vkz_json_number(work, "bytes");
-    row->rate_kind = vkz_json_is(work, "metric", "bytes") ? 'b'
-                     : strcmp(unit, "int") == 0 || strcmp(unit, "idot") == 0 ? 'o'
-                                                                             : 'f';
-}
-
-static void count_status(struct vkz_run *run, const char *status)
-{
-    if (strcmp(status, "ok") == 0)
-        run->ok++;
-    else if (strcmp(status, "skipped") == 0)
-        run->skipped++;
-    else
-        run->failed++;
+    for (size_t i = 0; i < d->row_count * (size_t)d->run_count; i++)
+        d->points[i] = &vkz_record_none;
+    size_t row = 0;
+    for (size_t i = 0; i < n; i++) {
+        row += i > 0 && compare_keys(&entries[i - 1], &entries[i]) != 0;
+        d->rows[row].points = d->points + row * (size_t)d->run_count;
+        d->rows[row].points[entries[i].run] = entries[i].record;
+    }
 }
 
 static enum vkz_status collect_rows(struct vkz_dataset *d, struct vkz_error *err)
 {
     size_t total = 0, n = 0;
     for (int r = 0; r < d->run_count; r++)
-        total += d->runs[r].file->case_count;
+        total += d->runs[r].record_count;
     struct entry *entries = malloc((total + 1) * sizeof *entries);
-    d->rows = calloc(total + 1, sizeof *d->rows);
-    if (!entries || !d->rows) {
-        free(entries);
+    if (!entries)
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
-    }
     for (int r = 0; r < d->run_count; r++) {
-        const struct vkz_result_file *file = d->runs[r].file;
-        for (size_t i = 0; i < file->case_count; i++) {
-            yyjson_val *line = file->cases[i].value;
-            if (file->cases[i].superseded)
-                continue;
-            const struct vkz_op *op = vkz_op_find(vkz_json_text(line, "op"));
-            entries[n++] = (struct entry){line, r, op ? op->family : "other"};
-            count_status(&d->runs[r], vkz_json_text(line, "status"));
-        }
+        for (size_t i = 0; i < d->runs[r].record_count; i++)
+            entries[n++] = (struct entry){&d->runs[r].records[i], r};
     }
     qsort(entries, n, sizeof *entries, compare_entries);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
+        d->row_count += i == 0 || compare_keys(&entries[i - 1], &entries[i]) != 0;
+    d->rows = malloc((d->row_count + 1) * sizeof *d->rows);
+    d->points = malloc((d->row_count * (size_t)d->run_count + 1) * sizeof *d->points);
+    const bool enough = d->rows && d->points;
+    for (size_t i = 0, row = 0; enough && i < n; i++) {
         if (i == 0 || compare_keys(&entries[i - 1], &entries[i]) != 0)
-            begin_row(&d->rows[d->row_count++], &entries[i]);
+            begin_row(&d->rows[row++], entries[i].record);
     }
-    d->points = calloc(d->row_count * (size_t)d->run_count + 1, sizeof *d->points);
-    if (!d->points) {
-        free(entries);
-        return vkz_error_set(err, VKZ_FAILED, "out of host memory");
-    }
-    const double none = (double)NAN;
-    for (size_t i = 0; i < d->row_count * (size_t)d->run_count; i++)
-        d->points[i] = (struct vkz_point){NULL, "",   "",   "",   "",   none, none,
-                                          none, none, none, none, none, 0,    false};
-    size_t row = 0;
-    for (size_t i = 0; i < n; i++) {
-        row += i > 0 && compare_keys(&entries[i - 1], &entries[i]) != 0;
-        d->rows[row].points = d->points + row * (size_t)d->run_count;
-        take_point(&d->rows[row].points[entries[i].run], entries[i].line);
-    }
+    if (enough)
+        fill_rows(d, entries, n);
     free(entries);
-    return VKZ_OK;
+    return enough ? VKZ_OK : vkz_error_set(err, VKZ_FAILED, "out of host memory");
 }
 
 enum vkz_status vkz_dataset_load(const char *const *paths, int path_count,
@@ -275,9 +232,11 @@ enum vkz_status vkz_dataset_load(const char *const *paths, int path_count,
     struct vkz_dataset *d = calloc(1, sizeof *d);
     enum vkz_status status = VKZ_OK;
     *out = d;
-    if (d)
+    if (d) {
         d->runs = calloc((size_t)path_count + 1, sizeof *d->runs);
-    if (!d || !d->runs) {
+        d->store = vkz_store_create();
+    }
+    if (!d || !d->runs || !d->store) {
         vkz_dataset_destroy(out);
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     }
@@ -302,13 +261,14 @@ void vkz_dataset_destroy(struct vkz_dataset **dataset)
     if (!d)
         return;
     for (int r = 0; r < d->run_count; r++)
-        vkz_result_file_destroy(&d->runs[r].file);
+        vkz_run_finish(&d->runs[r]);
     for (int i = 0; i < d->problem_count; i++)
         free(d->problems[i]);
     free(d->problems);
     free(d->points);
     free(d->rows);
     free(d->runs);
+    vkz_store_destroy(&d->store);
     free(d);
     *dataset = NULL;
 }
@@ -321,10 +281,10 @@ static double family_log(const struct vkz_dataset *d, size_t first, size_t end, 
     double sum = 0, op_sum = 0;
     int ops = 0, op_rows = 0;
     for (size_t i = first; i < end; i++) {
-        const struct vkz_point *a = &d->rows[i].points[baseline];
-        const struct vkz_point *b = &d->rows[i].points[run];
+        const struct vkz_record *a = d->rows[i].points[baseline];
+        const struct vkz_record *b = d->rows[i].points[run];
         if (a->counts && b->counts) {
-            op_sum += log(b->ns / a->ns);
+            op_sum += log(b->hot.ns / a->hot.ns);
             op_rows++;
             *rows += 1;
         }

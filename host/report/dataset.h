@@ -4,35 +4,14 @@
 #ifndef VKZ_REPORT_DATASET_H
 #define VKZ_REPORT_DATASET_H
 
-#include "report/result_file.h"
-
-// One result file.
-struct vkz_run {
-    struct vkz_result_file *file;
-    char label[120];  // unique among the runs: "llvmpipe, Mesa 25.0.7"
-    char device[120]; // name and driver name: runs of one device differ by version or date
-    int errors, warnings; // found by lint
-    int ok, failed, skipped;
-};
-
-// What a run measured of a row. All texts are borrowed from the file, never NULL.
-struct vkz_point {
-    yyjson_val *line; // NULL: the run has not this row
-    const char *kernel, *tuning, *status, *reason;
-    double ns, low, high, cold_ns; // hot median and its 95 % interval; NaN: none
-    double rate;                   // FLOP/s, OP/s or B/s
-    double efficiency;             // fraction of the floor reached
-    double accuracy;               // error over naive's
-    unsigned marks;                // enum vkz_mark
-    bool counts;                   // a time that may enter a mean
-};
+#include "report/run.h"
 
 // A case, a variant and what was asked for by name.
 struct vkz_dataset_row {
     const char *op, *family, *name, *variant, *asked_kernel, *asked_tuning;
     char rate_kind; // 'f', 'o', 'b'
     double flops, bytes;
-    struct vkz_point *points; // one a run
+    const struct vkz_record **points; // one a run; &vkz_record_none: the run has not this row
 };
 
 struct vkz_dataset {
@@ -42,7 +21,8 @@ struct vkz_dataset {
     size_t row_count;
     char **problems; // a line each: files and lines that were left out
     int problem_count;
-    struct vkz_point *points;
+    const struct vkz_record **points; // what the rows' points lie in
+    struct vkz_store *store;          // texts and samples of the records
 };
 
 // Loads the files; what cannot be used becomes a problem, and only when no file is left

@@ -27,17 +27,15 @@ static enum vkz_status write_doc(yyjson_mut_doc *doc, FILE *out, struct vkz_erro
 }
 
 // Mean and standard deviation (n - 1) of the samples of a timing object.
-static void moments(yyjson_val *timing, double *mean, double *deviation)
+static void moments(const struct vkz_times *timing, double *mean, double *deviation)
 {
-    yyjson_val *samples = vkz_json_array(timing, "samples_ns"), *sample;
-    const double n = (double)yyjson_arr_size(samples);
-    size_t i, count;
+    const double n = (double)timing->sample_count;
     double sum = 0, squares = 0;
-    yyjson_arr_foreach(samples, i, count, sample)
-        sum += yyjson_get_num(sample);
+    for (size_t i = 0; i < timing->sample_count; i++)
+        sum += timing->samples[i];
     *mean = n > 0 ? sum / n : (double)NAN;
-    yyjson_arr_foreach(samples, i, count, sample)
-        squares += pow(yyjson_get_num(sample) - *mean, 2);
+    for (size_t i = 0; i < timing->sample_count; i++)
+        squares += pow(timing->samples[i] - *mean, 2);
     *deviation = n > 1 ? sqrt(squares / (n - 1)) : (double)NAN;
 }
 
@@ -77,30 +75,27 @@ static void add_rates(yyjson_mut_doc *doc, yyjson_mut_val *b,
 // A repetition a sample, so that the U test of other tools has what it needs.
 static void add_timing(yyjson_mut_doc *doc, yyjson_mut_val *array,
                        const struct vkz_dataset_row *row, const char *name, size_t family,
-                       yyjson_val *timing)
+                       const struct vkz_times *timing)
 {
-    yyjson_val *samples = vkz_json_array(timing, "samples_ns"), *sample;
-    const size_t repetitions = yyjson_arr_size(samples);
-    const double batch = vkz_json_number(timing, "per_batch");
-    const double median = vkz_json_number(timing, "median_ns");
+    const size_t repetitions = timing->sample_count;
     double mean, deviation;
-    size_t i, count;
     moments(timing, &mean, &deviation);
-    yyjson_arr_foreach(samples, i, count, sample)
-    {
+    for (size_t i = 0; i < repetitions; i++) {
+        const double ns = timing->samples[i];
         yyjson_mut_val *b = add_benchmark(doc, array, name, "", family);
         yyjson_mut_obj_add_uint(doc, b, "repetitions", repetitions);
         yyjson_mut_obj_add_uint(doc, b, "repetition_index", i);
         yyjson_mut_obj_add_int(doc, b, "threads", 1);
-        yyjson_mut_obj_add_int(doc, b, "iterations", batch >= 1 ? (int64_t)batch : 1);
-        add_time(doc, b, yyjson_get_num(sample), "ns");
-        add_rates(doc, b, row, yyjson_get_num(sample));
+        yyjson_mut_obj_add_int(doc, b, "iterations",
+                               timing->per_batch >= 1 ? (int64_t)timing->per_batch : 1);
+        add_time(doc, b, ns, "ns");
+        add_rates(doc, b, row, ns);
     }
     const struct {
         const char *name, *unit;
         double value;
     } aggregates[] = {{"mean", "time", mean},
-                      {"median", "time", median},
+                      {"median", "time", timing->ns},
                       {"stddev", "time", deviation},
                       {"cv", "percentage", deviation / mean}};
     for (size_t a = 0; a < sizeof aggregates / sizeof *aggregates; a++) {
@@ -146,19 +141,17 @@ static enum vkz_status export_google(const struct vkz_dataset *d, FILE *out,
     yyjson_mut_val *array = yyjson_mut_obj_add_arr(doc, root, "benchmarks");
     for (size_t i = 0; i < d->row_count; i++) {
         const struct vkz_dataset_row *row = &d->rows[i];
-        const struct vkz_point *p = &row->points[0];
-        yyjson_val *time = vkz_json_object(p->line, "time");
-        yyjson_val *cold = vkz_json_object(time, "cold");
+        const struct vkz_record *p = row->points[0];
         char name[700];
         const int used = snprintf(name, sizeof name, "%.500s/%.40s", row->name,
                                   text_or(row->variant, "default"));
         if (row->asked_kernel[0])
             snprintf(name + used, sizeof name - (size_t)used, "/%.100s", row->asked_kernel);
         if (p->counts) {
-            add_timing(doc, array, row, name, i, vkz_json_object(time, "hot"));
+            add_timing(doc, array, row, name, i, &p->hot);
             strncat(name, "/cold", sizeof name - strlen(name) - 1);
-            if (cold)
-                add_timing(doc, array, row, name, i, cold);
+            if (p->cold.sample_count)
+                add_timing(doc, array, row, name, i, &p->cold);
         } else if (strcmp(p->status, "ok") != 0) {
             const bool skipped = strcmp(p->status, "skipped") == 0;
             yyjson_mut_val *b = add_benchmark(doc, array, name, "", i);
@@ -200,15 +193,14 @@ static void add_summary(yyjson_mut_doc *doc, yyjson_mut_val *array, const char *
 
 // Cold: memory flushed before every run. Batch: runs back to back.
 static void add_summaries(yyjson_mut_doc *doc, yyjson_mut_val *array,
-                          const struct vkz_dataset_row *row, const struct vkz_point *p)
+                          const struct vkz_dataset_row *row, const struct vkz_record *p)
 {
-    yyjson_val *time = vkz_json_object(p->line, "time");
-    yyjson_val *hot = vkz_json_object(time, "hot"), *cold = vkz_json_object(time, "cold");
+    const struct vkz_times *hot = &p->hot, *cold = &p->cold;
     double mean, deviation;
-    if (cold) {
+    if (cold->sample_count) {
         moments(cold, &mean, &deviation);
         add_summary(doc, array, "nv/cold/sample_size", "Samples", "sample_size",
-                    (double)yyjson_arr_size(vkz_json_array(cold, "samples_ns")));
+                    (double)cold->sample_count);
         add_summary(doc, array, "nv/cold/time/gpu/mean", "GPU Time", "duration",
                     mean * 1e-9);
         add_summary(doc, array, "nv/cold/time/gpu/stdev/absolute", "Noise", "duration",
@@ -216,9 +208,9 @@ static void add_summaries(yyjson_mut_doc *doc, yyjson_mut_val *array,
         add_summary(doc, array, "nv/cold/time/gpu/stdev/relative", "Noise", "percentage",
                     deviation / mean);
         add_summary(doc, array, "nv/cold/time/gpu/min", "Min GPU Time", "duration",
-                    vkz_json_number(cold, "min_ns") * 1e-9);
+                    cold->min * 1e-9);
         add_summary(doc, array, "nv/cold/time/gpu/max", "Max GPU Time", "duration",
-                    vkz_json_number(cold, "max_ns") * 1e-9);
+                    cold->max * 1e-9);
         if (row->bytes > 0)
             add_summary(doc, array, "nv/cold/bw/global/bytes_per_second", "GlobalMem BW",
                         "byte_rate", row->bytes / mean * 1e9);
@@ -228,7 +220,7 @@ static void add_summaries(yyjson_mut_doc *doc, yyjson_mut_val *array,
     }
     moments(hot, &mean, &deviation);
     add_summary(doc, array, "nv/batch/sample_size", "Samples", "sample_size",
-                (double)yyjson_arr_size(vkz_json_array(hot, "samples_ns")));
+                (double)hot->sample_count);
     add_summary(doc, array, "nv/batch/time/gpu/mean", "Batch GPU", "duration", mean * 1e-9);
 }
 
@@ -262,7 +254,7 @@ static const char *chosen_by_name(const struct vkz_dataset_row *row)
 static void add_state(yyjson_mut_doc *doc, yyjson_mut_val *states,
                       const struct vkz_dataset_row *row)
 {
-    const struct vkz_point *p = &row->points[0];
+    const struct vkz_record *p = row->points[0];
     char name[800];
     yyjson_mut_val *state = yyjson_mut_arr_add_obj(doc, states);
     snprintf(name, sizeof name, "Device=0 Case=%.500s Variant=%.40s Kernel=%.100s",

@@ -166,7 +166,7 @@ static void find_changes(const struct vkz_dataset *d, struct vkz_series *s)
     }
     (void)d;
     for (int i = 0; i < s->count; i++)
-        times[i] = s->row->points[s->runs[i]].ns;
+        times[i] = s->row->points[s->runs[i]]->hot.ns;
     s->change_count = vkz_history_changes(times, s->count, &s->noise, s->changes);
 }
 
@@ -201,7 +201,7 @@ enum vkz_status vkz_history_create(const struct vkz_dataset *d, struct vkz_histo
             *s = (struct vkz_series){.row = &d->rows[i], .device = device,
                                      .runs = h->runs + used};
             for (int r = first; r < end; r++) {
-                if (d->rows[i].points[order[r].run].counts)
+                if (d->rows[i].points[order[r].run]->counts)
                     s->runs[s->count++] = order[r].run;
             }
             if (s->count == 0)
@@ -342,9 +342,9 @@ static void print_md(const struct vkz_history *h, FILE *out)
         else
             fprintf(out, "not enough history");
         fprintf(out, " | %s",
-                vkz_time_text(s->row->points[s->runs[0]].ns, true, number));
+                vkz_time_text(s->row->points[s->runs[0]]->hot.ns, true, number));
         fprintf(out, " | %s |",
-                vkz_time_text(s->row->points[s->runs[s->count - 1]].ns, true, number));
+                vkz_time_text(s->row->points[s->runs[s->count - 1]]->hot.ns, true, number));
         for (int c = 0; c < s->change_count; c++) {
             change_text(h->dataset, s, &s->changes[c], text, sizeof text);
             fprintf(out, c ? "; " : " ");
@@ -371,7 +371,7 @@ static void print_csv(const struct vkz_history *h, FILE *out)
     for (size_t i = 0; i < h->count; i++) {
         const struct vkz_series *s = &h->series[i];
         for (int r = 0; r < s->count; r++) {
-            const struct vkz_point *p = &s->row->points[s->runs[r]];
+            const struct vkz_record *p = s->row->points[s->runs[r]];
             const char *texts[] = {s->device, s->row->name, s->row->variant, p->kernel,
                                    started(d, s->runs[r]), commit_of(d, s->runs[r]),
                                    driver_of(d, s->runs[r])};
@@ -379,7 +379,8 @@ static void print_csv(const struct vkz_history *h, FILE *out)
                 vkz_print_csv(out, texts[t]);
                 fprintf(out, ",");
             }
-            fprintf(out, "%.17g,%.17g,%.17g,%d,", p->ns, p->low, p->high, level_of(s, r));
+            fprintf(out, "%.17g,%.17g,%.17g,%d,", p->hot.ns, p->hot.low, p->hot.high,
+                    level_of(s, r));
             if (isfinite(s->noise))
                 fprintf(out, "%.6g", s->noise);
             fprintf(out, "\n");
@@ -409,7 +410,7 @@ static bool print_json(const struct vkz_history *h, FILE *out)
             yyjson_mut_obj_add_str(doc, run, "started", started(d, s->runs[r]));
             yyjson_mut_obj_add_str(doc, run, "commit", commit_of(d, s->runs[r]));
             yyjson_mut_obj_add_str(doc, run, "driver", driver_of(d, s->runs[r]));
-            yyjson_mut_obj_add_real(doc, run, "ns", s->row->points[s->runs[r]].ns);
+            yyjson_mut_obj_add_real(doc, run, "ns", s->row->points[s->runs[r]]->hot.ns);
             yyjson_mut_obj_add_int(doc, run, "level", level_of(s, r));
         }
         yyjson_mut_val *changes = yyjson_mut_obj_add_arr(doc, o, "changes");

@@ -5,15 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "report/charts.h"
 #include "report/compare.h"
 #include "report/floor.h"
 #include "report/json.h"
 #include "report/judge.h"
 #include "report/report.h"
 #include "report/text.h"
-
-// Of more points no samples are taken along: the page stays small enough to open.
-enum { DETAILED_POINTS = 20000 };
 
 struct page {
     const struct vkz_dataset *d;
@@ -178,11 +176,11 @@ static void change_rows(const struct page *p, const struct vkz_compare *c)
         snprintf(line, sizeof line, "%.3f [%.3f, %.3f]", pair->ratio.value,
                  pair->ratio.low, pair->ratio.high);
         number_cell(p, pair->ratio.value, line);
-        element(p, "td", vkz_json_text(pair->a, "variant"));
-        element(p, "td", vkz_json_text(pair->a, "case"));
+        element(p, "td", pair->a->variant);
+        element(p, "td", pair->a->name);
         element(p, "td",
                 pair->reason[0]      ? pair->reason
-                : pair->other_kernel ? vkz_json_text(pair->b, "kernel")
+                : pair->other_kernel ? pair->b->kernel
                 : pair->other_spirv  ? "other SPIR-V"
                                      : "");
         fputs("</tr>\n", p->out);
@@ -200,7 +198,7 @@ static enum vkz_status changes_section(const struct page *p, struct vkz_error *e
         if (a < 0)
             continue;
         const enum vkz_status status =
-            vkz_compare_create(p->d->runs[a].file, p->d->runs[b].file, &c, err);
+            vkz_compare_create(&p->d->runs[a], &p->d->runs[b], &c, err);
         if (status != VKZ_OK)
             return status;
         if (!opened)
@@ -270,7 +268,7 @@ static void means_section(const struct page *p)
     for (int r = 0; r < p->d->run_count; r++) {
         int rows = 0;
         const double all = 1 / vkz_dataset_ratio(p->d, r, 0, NULL, &rows);
-        fputs("<tr><th scope=\"row\">", p->out);
+        fprintf(p->out, "<tr data-run=\"%d\"><th scope=\"row\">", r);
         text(p, p->d->runs[r].label);
         fputs("</th>", p->out);
         snprintf(shown, sizeof shown, "%.3f", all);
@@ -334,7 +332,7 @@ static void capability_section(const struct page *p)
                 int ran = 0, wrong = 0, skipped = 0;
                 const char *why = "";
                 for (size_t j = i; j < end; j++) {
-                    const struct vkz_point *point = &d->rows[j].points[r];
+                    const struct vkz_record *point = d->rows[j].points[r];
                     if (!point->line || strcmp(d->rows[j].variant, d->rows[i].variant) != 0)
                         continue;
                     if (strcmp(point->status, "ok") == 0)
@@ -370,7 +368,7 @@ static void capability_section(const struct page *p)
     for (int r = 0; r < d->run_count; r++) {
         const char *last = "";
         for (size_t i = 0; i < d->row_count; i++) {
-            const struct vkz_point *point = &d->rows[i].points[r];
+            const struct vkz_record *point = d->rows[i].points[r];
             if (!point->line || strcmp(point->status, "ok") == 0 ||
                 strcmp(point->reason, last) == 0)
                 continue;
@@ -451,43 +449,69 @@ static void launch_section(const struct page *p)
 
 // ---- Tuning ----
 
-static void tuning_section(const struct page *p)
+static int compare_reals(const void *a, const void *b)
 {
+    const double x = *(const double *)a, y = *(const double *)b;
+    return (x > y) - (x < y);
+}
+
+// What a run's probes chose among an op's cases: how often, and by how much.
+static void choice_cell(const struct page *p, size_t first, size_t end, int run,
+                        double *gains)
+{
+    int count = 0, untold = 0;
+    char line[160];
+    for (size_t i = first; i < end; i++) {
+        const double ratio = p->d->rows[i].points[run]->runner_up_ratio;
+        if (!isfinite(ratio))
+            continue;
+        gains[count++] = ratio;
+        untold += ratio < 1 + VKZ_SAMENESS;
+    }
+    if (count == 0) {
+        fputs("<td class=\"number empty\">–</td>", p->out);
+        return;
+    }
+    qsort(gains, (size_t)count, sizeof *gains, compare_reals);
+    snprintf(line, sizeof line, "%.2f × (%.2f to %.2f; %d%s)", gains[count / 2], gains[0],
+             gains[count - 1], count, untold ? ", some the same" : "");
+    number_cell(p, gains[count / 2], line);
+}
+
+static enum vkz_status tuning_section(const struct page *p, struct vkz_error *err)
+{
+    const struct vkz_dataset *d = p->d;
+    double *gains = malloc((d->row_count + 1) * sizeof *gains);
+    if (!gains)
+        return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     section(p, "tuning", "What choosing was worth",
-            "The kernel and setting that the probe chose, and how many times as long the "
-            "runner-up took.");
+            "Where several kernels or settings can serve a case, a probe on the device "
+            "chooses: how many times as long the runner-up took, as the median over an op's "
+            "cases, with the least, the most and the number of cases. A case's own choice "
+            "is shown with its samples.");
     begin_table(p, "tuning-table", "Choices");
-    fputs("<thead><tr><th scope=\"col\">run</th><th scope=\"col\">case</th>"
-          "<th scope=\"col\">variant</th><th scope=\"col\">chosen</th>"
-          "<th scope=\"col\" class=\"number\">candidates</th>"
-          "<th scope=\"col\">runner-up</th><th scope=\"col\" class=\"number\">its time</th>"
-          "</tr></thead><tbody>\n",
-          p->out);
-    for (size_t i = 0; i < p->d->row_count; i++) {
-        for (int r = 0; r < p->d->run_count; r++) {
-            const struct vkz_point *point = &p->d->rows[i].points[r];
-            yyjson_val *chosen = vkz_json_object(point->line, "chosen");
-            const double ratio = vkz_json_number(chosen, "runner_up_time_ratio");
-            const double candidates = vkz_json_number(chosen, "candidates");
-            char line[200];
-            if (!isfinite(ratio))
-                continue;
-            fputs("<tr>", p->out);
-            element(p, "td", p->d->runs[r].label);
-            element(p, "td", p->d->rows[i].name);
-            element(p, "td", p->d->rows[i].variant);
-            snprintf(line, sizeof line, "%.90s [%.90s]", point->kernel, point->tuning);
-            element(p, "td", line);
-            snprintf(line, sizeof line, "%.0f", candidates);
-            number_cell(p, candidates, line);
-            element(p, "td", vkz_json_text(chosen, "runner_up"));
-            snprintf(line, sizeof line, "%.2f ×", ratio);
-            number_cell(p, ratio, line);
-            fputs("</tr>\n", p->out);
+    fputs("<thead><tr><th scope=\"col\">op</th>", p->out);
+    run_headings(p);
+    fputs("</tr></thead><tbody>\n", p->out);
+    for (size_t first = 0, end; first < d->row_count; first = end) {
+        bool any = false;
+        for (end = first; end < d->row_count && strcmp(d->rows[end].op, d->rows[first].op) == 0;
+             end++) {
+            for (int r = 0; r < d->run_count; r++)
+                any = any || isfinite(d->rows[end].points[r]->runner_up_ratio);
         }
+        if (!any)
+            continue;
+        fputs("<tr>", p->out);
+        element(p, "th scope=\"row\"", d->rows[first].op);
+        for (int r = 0; r < d->run_count; r++)
+            choice_cell(p, first, end, r, gains);
+        fputs("</tr>\n", p->out);
     }
     end_table(p);
     fputs("</section>", p->out);
+    free(gains);
+    return VKZ_OK;
 }
 
 // ---- Cases ----
@@ -508,37 +532,42 @@ static void mark_text(unsigned marks, char out[160])
     }
 }
 
+// Three cells a run, without end tags: they are most of a large page. What orders a column
+// is in the script's data.
 static void case_cells(const struct page *p, const struct vkz_dataset_row *row,
-                       const struct vkz_point *point)
+                       const struct vkz_record *point)
 {
-    char number[VKZ_NUMBER_MAX], shown[80], marks[160];
+    char number[VKZ_NUMBER_MAX], marks[160];
     const bool bad = point->line && strcmp(point->status, "ok") != 0 &&
                      strcmp(point->status, "skipped") != 0;
-    if (!point->line || !isfinite(point->ns)) {
+    if (!point->line) {
+        fputs("<td class=\"empty\">–<td class=\"empty\">–<td class=\"empty\">–", p->out);
+        return;
+    }
+    if (!isfinite(point->hot.ns)) {
         fprintf(p->out, "<td class=\"%s\" title=\"", bad ? "bad" : "empty");
         text(p, point->reason);
         fputs("\">", p->out);
-        text(p, point->line ? point->status : "–");
-        fputs("</td><td class=\"empty\">–</td><td class=\"empty\">–</td>", p->out);
+        text(p, point->status);
+        fputs("<td class=\"empty\">–<td class=\"empty\">–", p->out);
         return;
     }
     mark_text(point->marks, marks);
-    fprintf(p->out, "<td class=\"number%s\" data-v=\"%.6g\" title=\"", marks[0] ? " dim" : "",
-            point->ns);
+    fprintf(p->out, "<td%s title=\"", marks[0] ? " class=\"dim\"" : "");
     text(p, point->kernel);
     fputs(marks[0] ? "; " : "", p->out);
     text(p, marks);
     fputs("\">", p->out);
-    text(p, vkz_time_text(point->ns, true, number));
-    const double half = 50 * (point->high - point->low) / point->ns;
+    text(p, vkz_time_text(point->hot.ns, true, number));
+    const double half = 50 * (point->hot.high - point->hot.low) / point->hot.ns;
     if (isfinite(half))
         fprintf(p->out, " <small>±%.1f %%</small>", half);
-    fputs(marks[0] ? " !</td>" : "</td>", p->out);
-    number_cell(p, point->rate,
-                isfinite(point->rate) ? vkz_rate_text(point->rate, row->rate_kind, number)
-                                      : "");
-    snprintf(shown, sizeof shown, "%.0f %%", 100 * point->efficiency);
-    number_cell(p, point->efficiency, shown);
+    fputs(marks[0] ? " !<td>" : "<td>", p->out);
+    text(p, isfinite(point->rate) ? vkz_rate_text(point->rate, row->rate_kind, number) : "–");
+    if (isfinite(point->efficiency))
+        fprintf(p->out, "<td>%.0f %%", 100 * point->efficiency);
+    else
+        fputs("<td class=\"empty\">–", p->out);
 }
 
 static void cases_section(const struct page *p)
@@ -574,13 +603,10 @@ static void cases_section(const struct page *p)
     fputs("</tr></thead><tbody>\n", p->out);
     for (size_t i = 0; i < p->d->row_count; i++) {
         const struct vkz_dataset_row *row = &p->d->rows[i];
-        const char *settings = strchr(row->name, '@');
-        fprintf(p->out, "<tr data-row=\"%zu\" data-family=\"", i);
-        text(p, row->family);
-        fputs("\">", p->out);
+        fputs("<tr>", p->out);
         element(p, "th scope=\"row\"", row->op);
-        fputs("<td class=\"case\">", p->out);
-        text(p, settings ? settings + 1 : row->name);
+        fputs("<td>", p->out);
+        text(p, vkz_dataset_settings(row));
         if (row->asked_kernel[0]) {
             fputs(" <small>", p->out);
             text(p, row->asked_kernel);
@@ -591,7 +617,7 @@ static void cases_section(const struct page *p)
         fputs("</td>", p->out);
         element(p, "td", row->variant);
         for (int r = 0; r < p->d->run_count; r++)
-            case_cells(p, row, &row->points[r]);
+            case_cells(p, row, row->points[r]);
         fputs("</tr>\n", p->out);
     }
     end_table(p);
@@ -599,19 +625,6 @@ static void cases_section(const struct page *p)
 }
 
 // ---- The page ----
-
-// JSON in a script element: a "<" would let a text end the element.
-static void json(const struct page *p, const char *id, const char *data)
-{
-    fprintf(p->out, "<script type=\"application/json\" id=\"%s\">", id);
-    for (const char *s = data; *s; s++) {
-        if (*s == '<')
-            fputs("\\u003c", p->out);
-        else
-            fputc(*s, p->out);
-    }
-    fputs("</script>\n", p->out);
-}
 
 static void script(const struct page *p, const char *source)
 {
@@ -652,25 +665,24 @@ enum vkz_status vkz_report_html(const struct vkz_dataset *d, FILE *out,
         fprintf(out, "<li><a href=\"#%s\">%s</a></li>", after[i][0], after[i][1]);
     fputs("</ul></nav><main>", out);
     runs_section(p);
-    const enum vkz_status status = changes_section(p, err);
+    enum vkz_status status = changes_section(p, err);
     if (status != VKZ_OK)
         return status;
     means_section(p);
     charts(p);
     capability_section(p);
     launch_section(p);
-    tuning_section(p);
+    status = tuning_section(p, err);
+    if (status != VKZ_OK)
+        return status;
     cases_section(p);
     fputs("</main><div id=\"detail\" role=\"dialog\" aria-label=\"Case\" hidden></div>\n",
           out);
-    char *data = vkz_report_data(d, 0);
-    char *details = d->row_count * (size_t)d->run_count <= DETAILED_POINTS
-                        ? vkz_report_details(d)
-                        : NULL;
-    if (data)
-        json(p, "data", data);
-    json(p, "details", details ? details : "null");
-    free(details);
+    fputs("<script type=\"application/json\" id=\"data\">", out);
+    status = vkz_page_data(d, out, err);
+    if (status != VKZ_OK)
+        return status;
+    fputs("</script>\n", out);
     fputs("<script type=\"application/json\" id=\"specs\">{", out);
     for (const struct vkz_chart *chart = vkz_charts; chart->name; chart++)
         fprintf(out, "%s\"%s\":%s", chart == vkz_charts ? "" : ",", chart->name,
@@ -681,9 +693,5 @@ enum vkz_status vkz_report_html(const struct vkz_dataset *d, FILE *out,
     script(p, vkz_vega_embed_js);
     script(p, vkz_report_js);
     fputs("</body></html>\n", out);
-    const bool had_data = data != NULL;
-    free(data);
-    if (!had_data)
-        return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     return VKZ_OK;
 }

@@ -167,19 +167,16 @@ static int compare_lines(const void *a, const void *b)
     return x->order - y->order;
 }
 
-enum vkz_status vkz_lint_file(struct vkz_lint *lint, const char *path,
-                              struct vkz_error *err)
+// Rules of the file, or what kept it from being read; findings in the order of lines.
+static enum vkz_status look_at(struct vkz_lint *lint, const char *path,
+                               const struct vkz_result_file *file, const char *unreadable,
+                               struct vkz_error *err)
 {
-    struct vkz_result_file *file = NULL;
-    struct vkz_error why = {0};
     const int first = lint->count;
     if (!add_path(lint, path))
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
-    const enum vkz_status status = vkz_result_file_load(path, &file, &why);
-    if (status == VKZ_FAILED)
-        return vkz_error_set(err, status, "%s", why.message);
-    if (status != VKZ_OK) {
-        add_unreadable(lint, path, why.message);
+    if (!file) {
+        add_unreadable(lint, path, unreadable);
     } else {
         if (vkz_lint_header_shape(lint, file->header))
             vkz_lint_header_rules(lint, file);
@@ -187,13 +184,31 @@ enum vkz_status vkz_lint_file(struct vkz_lint *lint, const char *path,
         check_lines(lint, file);
         check_end(lint, file);
     }
-    vkz_result_file_destroy(&file);
     if (lint->no_memory)
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     if (lint->count > first)
         qsort(lint->findings + first, (size_t)(lint->count - first),
               sizeof *lint->findings, compare_lines);
     return VKZ_OK;
+}
+
+enum vkz_status vkz_lint_loaded(struct vkz_lint *lint, const struct vkz_result_file *file,
+                                struct vkz_error *err)
+{
+    return look_at(lint, file->path, file, NULL, err);
+}
+
+enum vkz_status vkz_lint_file(struct vkz_lint *lint, const char *path,
+                              struct vkz_error *err)
+{
+    struct vkz_result_file *file = NULL;
+    struct vkz_error why = {0};
+    enum vkz_status status = vkz_result_file_load(path, &file, &why);
+    if (status == VKZ_FAILED)
+        return vkz_error_set(err, status, "%s", why.message);
+    status = look_at(lint, path, file, why.message, err);
+    vkz_result_file_destroy(&file);
+    return status;
 }
 
 const struct vkz_lint_finding *vkz_lint_findings(const struct vkz_lint *lint, int *count)

@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 
+#include "report/result_file.h"
 #include "report/text.h"
 #include "vkzoo/status.h"
 
@@ -32,6 +33,9 @@ void vkz_lint_destroy(struct vkz_lint **lint); // takes NULL
 // Anything but VKZ_OK is this program's own trouble: out of memory.
 enum vkz_status vkz_lint_file(struct vkz_lint *lint, const char *path,
                               struct vkz_error *err);
+// The same for a file that is loaded.
+enum vkz_status vkz_lint_loaded(struct vkz_lint *lint, const struct vkz_result_file *file,
+                                struct vkz_error *err);
 
 // The findings, files in the order given and lines ascending. Borrowed.
 const struct vkz_lint_finding *vkz_lint_findings(const struct vkz_lint *lint, int *count);

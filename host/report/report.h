@@ -27,22 +27,4 @@ enum vkz_status vkz_report_export(const struct vkz_dataset *dataset, const char 
 // True when the charts' bundles are in this build.
 bool vkz_report_has_charts(void);
 
-// ---- Between the files of the report ----
-
-// Named data of the charts, as JSON text: {"points":[…],"speedups":[…],"lengths":[…],
-// "roofs":[…]}, against the run `baseline`. The caller frees it; NULL without memory.
-char *vkz_report_data(const struct vkz_dataset *dataset, int baseline);
-// What the page's script needs of every point beside that: samples, canary, repro.
-char *vkz_report_details(const struct vkz_dataset *dataset);
-
-struct vkz_chart {
-    const char *name;  // "speedup"
-    const char *title;
-    const char *note;  // what is seen, one or two sentences
-    const char *spec;  // Vega-Lite text
-};
-extern const struct vkz_chart vkz_charts[]; // NULL-terminated
-extern const char vkz_report_css[], vkz_report_js[];
-extern const char vkz_vega_js[], vkz_vega_lite_js[], vkz_vega_embed_js[]; // "" without
-
 #endif

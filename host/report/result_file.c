@@ -264,6 +264,25 @@ fail:
     return status;
 }
 
+void vkz_result_file_forget_cases(struct vkz_result_file *file)
+{
+    struct vkz_result_owned *owned = file->owned;
+    size_t kept = 0;
+    for (size_t i = 0; i < owned->doc_count; i++) {
+        yyjson_val *root = yyjson_doc_get_root(owned->docs[i]);
+        if (root == file->header || root == file->end)
+            owned->docs[kept++] = owned->docs[i];
+        else
+            yyjson_doc_free(owned->docs[i]);
+    }
+    owned->doc_count = kept;
+    free(file->cases);
+    free(file->resumes);
+    file->cases = file->resumes = NULL;
+    file->case_count = file->resume_count = 0;
+    owned->case_capacity = owned->resume_capacity = 0;
+}
+
 void vkz_result_file_destroy(struct vkz_result_file **file)
 {
     struct vkz_result_file *f = *file;

@@ -46,6 +46,8 @@ struct vkz_result_file {
 // The caller destroys *out; NULL on failure.
 enum vkz_status vkz_result_file_load(const char *path, struct vkz_result_file **out,
                                      struct vkz_error *err);
+// Gives back all but the header, the end line and the troubles: no case, no resume is left.
+void vkz_result_file_forget_cases(struct vkz_result_file *file);
 // Takes NULL and clears the pointer. Values read from the file are gone with it.
 void vkz_result_file_destroy(struct vkz_result_file **file);
 

@@ -67,19 +67,22 @@ static int lint_files(bool json, char **paths, int count, const struct vkz_style
 
 static int compare_files(const char *format, char **paths, const struct vkz_style *style)
 {
-    struct vkz_result_file *files[2] = {NULL, NULL};
+    struct vkz_run runs[2] = {{.file = NULL}, {.file = NULL}};
+    struct vkz_store *store = vkz_store_create();
     struct vkz_compare *compare = NULL;
     struct vkz_error err = {0};
-    enum vkz_status status = vkz_result_file_load(paths[0], &files[0], &err);
+    enum vkz_status status =
+        store ? vkz_run_load(paths[0], store, &runs[0], &err) : VKZ_FAILED;
     if (status == VKZ_OK)
-        status = vkz_result_file_load(paths[1], &files[1], &err);
+        status = vkz_run_load(paths[1], store, &runs[1], &err);
     if (status == VKZ_OK)
-        status = vkz_compare_create(files[0], files[1], &compare, &err);
+        status = vkz_compare_create(&runs[0], &runs[1], &compare, &err);
     if (status == VKZ_OK)
         vkz_compare_print(compare, format, VKZ_BY_CASE, stdout, style);
     vkz_compare_destroy(&compare);
-    vkz_result_file_destroy(&files[0]);
-    vkz_result_file_destroy(&files[1]);
+    vkz_run_finish(&runs[0]);
+    vkz_run_finish(&runs[1]);
+    vkz_store_destroy(&store);
     return status == VKZ_OK ? 0 : complain(err.message);
 }
 

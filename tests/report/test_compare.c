@@ -29,27 +29,16 @@ static double normal(void)
 }
 
 // Samples as a device gives them: noise of `sigma`, one in twenty a stall of up to 50 %.
-static yyjson_val *timing(double median, double sigma, int n, yyjson_doc **doc)
+static struct vkz_times times_of(double median, double sigma, int n, double samples[])
 {
-    static char text[16384];
-    double samples[200];
-    int used;
     for (int i = 0; i < n; i++) {
         samples[i] = median * exp(sigma * normal());
         if (uniform() < 0.05)
             samples[i] *= 1 + 0.5 * uniform();
     }
     const struct vkz_summary s = vkz_summarize(samples, n);
-    used = snprintf(text, sizeof text,
-                    "{\"median_ns\":%.17g,\"low_ns\":%.17g,\"high_ns\":%.17g,\"groups\":20,"
-                    "\"discarded_groups\":0,\"samples_ns\":[",
-                    s.median, s.low, s.high);
-    for (int i = 0; i < n; i++)
-        used += snprintf(text + used, sizeof text - (size_t)used, "%s%.17g", i ? "," : "",
-                         samples[i]);
-    snprintf(text + used, sizeof text - (size_t)used, "]}");
-    *doc = yyjson_read(text, strlen(text), 0);
-    return yyjson_doc_get_root(*doc);
+    return (struct vkz_times){.ns = s.median, .low = s.low, .high = s.high,
+                              .samples = samples, .sample_count = (size_t)n};
 }
 
 // Shares of verdicts over many pairs with a true ratio.
@@ -58,14 +47,12 @@ static void shares(double ratio, double sigma, double out[VKZ_VERDICTS])
     enum { ROUNDS = 600, SAMPLES = 24 };
     memset(out, 0, VKZ_VERDICTS * sizeof *out);
     for (int i = 0; i < ROUNDS; i++) {
-        yyjson_doc *doc_a, *doc_b;
+        double samples_a[SAMPLES], samples_b[SAMPLES];
         struct vkz_ratio found;
         char reason[160];
-        yyjson_val *a = timing(1e6, sigma, SAMPLES, &doc_a);
-        yyjson_val *b = timing(1e6 * ratio, sigma, SAMPLES, &doc_b);
-        out[vkz_compare_times(a, b, &found, reason)] += 1.0 / ROUNDS;
-        yyjson_doc_free(doc_a);
-        yyjson_doc_free(doc_b);
+        const struct vkz_times a = times_of(1e6, sigma, SAMPLES, samples_a);
+        const struct vkz_times b = times_of(1e6 * ratio, sigma, SAMPLES, samples_b);
+        out[vkz_compare_times(&a, &b, &found, reason)] += 1.0 / ROUNDS;
     }
     print_message("ratio %.2f, noise %.1f %%: slower %.3f faster %.3f same %.3f cannot tell "
                   "%.3f\n",
@@ -128,9 +115,9 @@ static void add_line(FILE *f, const char *op, const char *settings, double ns,
     fprintf(f, "]}}}\n");
 }
 
-static struct vkz_result_file *load(const char *path, int side)
+static struct vkz_run load(const char *path, int side, struct vkz_store *store)
 {
-    struct vkz_result_file *file = NULL;
+    struct vkz_run run;
     struct vkz_error err = {0};
     FILE *f = fopen(path, "w");
     assert_non_null(f);
@@ -142,10 +129,10 @@ static struct vkz_result_file *load(const char *path, int side)
     add_line(f, "gemv", "m=5", 1e6, side ? "failed" : NULL, "s");
     add_line(f, "gemv", side ? "m=7" : "m=6", 1e6, NULL, "s");
     fclose(f);
-    if (vkz_result_file_load(path, &file, &err) != VKZ_OK)
+    if (vkz_run_load(path, store, &run, &err) != VKZ_OK)
         fail_msg("%s", err.message);
     unlink(path);
-    return file;
+    return run;
 }
 
 static void whole_files(void **state)
@@ -157,8 +144,10 @@ static void whole_files(void **state)
     const int fd = mkstemp(path);
     assert_true(fd >= 0);
     close(fd);
-    struct vkz_result_file *a = load(path, 0), *b = load(path, 1);
-    assert_int_equal(vkz_compare_create(a, b, &c, &err), VKZ_OK);
+    struct vkz_store *store = vkz_store_create();
+    assert_non_null(store);
+    struct vkz_run a = load(path, 0, store), b = load(path, 1, store);
+    assert_int_equal(vkz_compare_create(&a, &b, &c, &err), VKZ_OK);
     assert_int_equal(c->pair_count, 5);
     assert_int_equal(c->only_a_count, 1);
     assert_int_equal(c->only_b_count, 1);
@@ -177,11 +166,12 @@ static void whole_files(void **state)
     assert_true(c->all.ratio.low < c->all.ratio.value);
     assert_true(vkz_compare_worse(c, 0.03));
     vkz_compare_destroy(&c);
-    assert_int_equal(vkz_compare_create(a, a, &c, &err), VKZ_OK);
+    assert_int_equal(vkz_compare_create(&a, &a, &c, &err), VKZ_OK);
     assert_false(vkz_compare_worse(c, 0));
     vkz_compare_destroy(&c);
-    vkz_result_file_destroy(&a);
-    vkz_result_file_destroy(&b);
+    vkz_run_finish(&a);
+    vkz_run_finish(&b);
+    vkz_store_destroy(&store);
 }
 
 int main(void)

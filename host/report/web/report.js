@@ -4,9 +4,27 @@
 (() => {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
   const byId = (id) => document.getElementById(id);
-  const data = read("data"), details = read("details"), specs = read("specs");
-  const runs = [...byId("baseline").options].map((o) => o.textContent);
+  const { head, rows: lines } = read("data"), specs = read("specs");
+  const { runs, texts } = head;
   document.documentElement.classList.add("scripted");
+
+  // ---- Rows and points: positions as page_data.c writes them ----
+  const number = (x) => x ?? undefined;
+  const rows = lines.map((l, i) => {
+    const [op, family, name, variant, flops, bytes, kind, series, length, verdicts, ps] = l;
+    const row = { i, op, family, case: name, variant, flops, bytes, kind, verdicts, points: [] };
+    const work = kind === "o" ? {} : { flops: number(flops), bytes: number(bytes) };
+    const along = series ? { series, length } : {};
+    for (const p of ps) {
+      row.points[p[0]] = { run: runs[p[0]], op, family, case: name, variant, row, counts: !!p[1],
+        ns: number(p[2]), low: number(p[3]), high: number(p[4]), efficiency: number(p[5]),
+        accuracy: number(p[6]), kernel: texts[p[7]], ceiling: texts[p[8]], ...work, ...along,
+        status: texts[p[9]], reason: texts[p[10]], details: p.slice(11) };
+    }
+    row.text = [op, name, variant, ...new Set(row.points.filter(Boolean)
+      .flatMap((p) => [p.kernel, p.status, p.reason]))].join(" ").toLowerCase();
+    return row;
+  });
 
   // ---- The view: what the URL's fragment says ----
   const state = { base: "0", q: "", family: "", variant: "", sort: "", theme: "" };
@@ -25,6 +43,9 @@
       .map(([k, v]) => k + "=" + encodeURIComponent(v)).join("&");
     history.replaceState(null, "", text ? "#" + text : location.pathname + location.search);
   };
+  const wanted = (row) => (!state.family || row.family === state.family) &&
+    (!state.variant || row.variant === state.variant) &&
+    (!state.q || row.text.includes(state.q.toLowerCase()));
 
   // ---- Theme ----
   const dark = () => state.theme ? state.theme === "dark"
@@ -34,99 +55,131 @@
   };
 
   // ---- Means against a baseline: as the program's, cases in ops in families ----
-  const counted = new Map();
-  for (const p of data.points) {
-    if (!counted.has(p.i)) counted.set(p.i, []);
-    counted.get(p.i)[p.r] = p;
-  }
   const mean = (values) => values.reduce((a, b) => a + b, 0) / values.length;
   const means = (run, base) => {
     const families = new Map();
     let cases = 0;
-    for (const points of counted.values()) {
-      const a = points[base], b = points[run];
-      if (!a || !b) continue;
+    for (const row of rows) {
+      const a = row.points[base], b = row.points[run];
+      if (!a?.counts || !b?.counts) continue;
       cases++;
-      if (!families.has(a.family)) families.set(a.family, new Map());
-      const ops = families.get(a.family);
-      if (!ops.has(a.op)) ops.set(a.op, []);
-      ops.get(a.op).push(Math.log(a.ns / b.ns));
+      if (!families.has(row.family)) families.set(row.family, new Map());
+      const ops = families.get(row.family);
+      if (!ops.has(row.op)) ops.set(row.op, []);
+      ops.get(row.op).push(Math.log(a.ns / b.ns));
     }
     const result = new Map();
     for (const [family, ops] of families) result.set(family, mean([...ops.values()].map(mean)));
     return { result, cases, all: result.size ? mean([...result.values()]) : NaN };
   };
+  let shownBase = "0"; // the program wrote the table for the first run
   const showMeans = () => {
-    const head = [...byId("means-table").tHead.rows[0].cells].map((c) => c.textContent);
-    [...byId("means-table").tBodies[0].rows].forEach((row, run) => {
-      const m = means(run, Number(state.base));
+    if (state.base === shownBase) return;
+    shownBase = state.base;
+    const names = [...byId("means-table").tHead.rows[0].cells].map((c) => c.textContent);
+    for (const row of byId("means-table").tBodies[0].rows) {
+      const m = means(Number(row.dataset.run), Number(state.base));
       [...row.cells].forEach((cell, c) => {
         if (c === 0) return;
-        const value = c === 1 ? Math.exp(m.all) : c === head.length - 1 ? m.cases
-          : Math.exp(m.result.get(head[c]) ?? NaN);
+        const value = c === 1 ? Math.exp(m.all) : c === names.length - 1 ? m.cases
+          : Math.exp(m.result.get(names[c]) ?? NaN);
         cell.textContent = Number.isFinite(value)
-          ? (c === head.length - 1 ? String(value) : value.toFixed(3)) : "–";
+          ? (c === names.length - 1 ? String(value) : value.toFixed(3)) : "–";
+        if (Number.isFinite(value)) cell.dataset.v = value; else delete cell.dataset.v;
       });
-    });
+    }
   };
 
-  // ---- Charts ----
-  // Intervals of the ratio from those of the medians; faint when they leave no verdict.
-  const speedups = () => {
-    const base = Number(state.base);
-    if (base === 0) return data.speedups;
-    const out = [];
-    for (const points of counted.values()) {
-      const a = points[base];
-      if (!a) continue;
-      for (const b of points) {
-        if (!b || b === a) continue;
+  // ---- Speed-ups: intervals from those of the medians, verdicts from the program ----
+  const names = { f: "faster", s: "slower", "=": "same", "?": "cannot tell" };
+  const opposite = { f: "s", s: "f" };
+  const verdict = (row, base, run, middle, half) => {
+    const a = Math.min(base, run), b = Math.max(base, run), n = runs.length;
+    if (!head.paired && a > 0) // of many runs it judged only those against the first
+      return Math.abs(middle) <= half ? "cannot tell" : middle > 0 ? "faster" : "slower";
+    const letter = row.verdicts[a * n - a * (a + 1) / 2 + b - a - 1];
+    return names[a === base ? letter : opposite[letter] ?? letter];
+  };
+  const speedups = (shown) => {
+    const base = Number(state.base), out = [];
+    for (const row of shown) {
+      const a = row.points[base];
+      if (!a?.counts) continue;
+      row.points.forEach((b, run) => {
+        if (run === base || !b.counts) return;
         const half = Math.hypot(Math.log(a.high / a.low) / 2, Math.log(b.high / b.low) / 2);
         const middle = Math.log(a.ns / b.ns);
-        out.push({ run: b.run, op: b.op, family: b.family, case: b.case, variant: b.variant,
-          speedup: Math.exp(middle), slow: Math.exp(middle - half),
-          fast: Math.exp(middle + half),
-          verdict: Math.abs(middle) <= half ? "cannot tell"
-            : middle > 0 ? "faster" : "slower" });
-      }
+        out.push({ run: b.run, op: row.op, family: row.family, case: row.case,
+          variant: row.variant, speedup: Math.exp(middle), slow: Math.exp(middle - half),
+          fast: Math.exp(middle + half), verdict: verdict(row, base, run, middle, half) });
+      });
     }
     return out;
   };
-  const wanted = (p) => (!state.family || p.family === state.family) &&
-    (!state.variant || p.variant === state.variant) &&
-    (!state.q || [p.op, p.case, p.variant, p.kernel].join(" ").toLowerCase()
-      .includes(state.q.toLowerCase()));
-  const named = () => ({
-    points: data.points.filter(wanted), speedups: speedups().filter(wanted),
-    lengths: data.lengths.filter((p) => !state.q ||
-      p.series.toLowerCase().includes(state.q.toLowerCase())), roofs: data.roofs });
+
+  // ---- Charts ----
+  const MOST_MARKS = 20000, MOST_ROWS = 250, SVG_MARKS = 2500;
   const ready = typeof vegaEmbed === "function";
+  const plain = ({ row, details, ...point }) => point;
+  const say = (holder, message) => {
+    const p = document.createElement("p");
+    p.className = "no-chart";
+    p.textContent = message;
+    holder.replaceChildren(p);
+    holder.dataset.drawn = "1";
+  };
+  // The data of one chart, or the words that stand in its place.
+  const chartData = (name) => {
+    let shown = rows.filter(wanted), note = "";
+    if (name === "speedup") {
+      const dots = speedups(shown);
+      if (!dots.length) return { message: "There is no second run with the same cases." };
+      return { sets: { speedups: dots }, marks: dots.length };
+    }
+    if (name === "heatmap") {
+      shown = shown.filter((r) => r.points.some((p) => p?.counts && p.efficiency !== undefined));
+      if (shown.length > MOST_ROWS) {
+        note = `The first ${MOST_ROWS} of ${shown.length} cases: search, or choose a family, ` +
+          "to see others.";
+        shown = shown.slice(0, MOST_ROWS);
+      }
+    }
+    const needs = { heatmap: (p) => p.efficiency !== undefined,
+      scaling: (p) => p.length !== undefined,
+      roofline: (p) => p.flops > 0 && p.bytes > 0,
+      accuracy: (p) => p.efficiency !== undefined && p.accuracy > 0 }[name];
+    const points = shown.flatMap((r) => r.points.filter((p) => p?.counts && needs(p)));
+    if (!points.length)
+      return { message: name === "scaling" ? "No two cases differ in their length alone."
+        : "No case of this view has the numbers for this chart." };
+    return { sets: { points: points.map(plain), roofs: head.roofs }, marks: points.length, note };
+  };
   let turn = 0;
   const draw = async (holder, mine) => {
-    const name = holder.dataset.chart, spec = structuredClone(specs[name]);
-    const sets = named();
-    const own = { speedup: "speedups", scaling: "lengths" }[name] ?? "points";
-    if (!sets[own].length) {
-      holder.innerHTML = "";
-      const p = document.createElement("p");
-      p.className = "no-chart";
-      p.textContent = name === "speedup" ? "There is no second run with the same cases."
-        : name === "scaling" ? "No two cases differ in their length alone."
-          : "No case of this view has the numbers for this chart.";
-      holder.append(p);
-      return;
-    }
-    spec.datasets = sets;
+    const name = holder.dataset.chart, data = chartData(name);
+    if (data.message) return say(holder, data.message);
+    if (data.marks > MOST_MARKS)
+      return say(holder, `${data.marks} marks are too many to draw: search, or choose a ` +
+        "family or variant at the table of cases.");
+    const spec = { ...structuredClone(specs[name]), datasets: data.sets, background: null };
     if (name === "speedup") { // as high as its rows: a container's width needs a number here
-      const ops = new Set(sets.speedups.map((p) => p.op)).size;
-      const others = new Set(sets.speedups.map((p) => p.run)).size;
+      const ops = new Set(data.sets.speedups.map((p) => p.op)).size;
+      const others = new Set(data.sets.speedups.map((p) => p.run)).size;
       spec.height = ops * Math.max(16, 9 * others);
     }
-    spec.background = null;
     await vegaEmbed(holder, spec, { actions: { export: true, source: false, compiled: false,
-      editor: false }, theme: dark() ? "dark" : undefined, renderer: "svg",
+      editor: false }, theme: dark() ? "dark" : undefined,
+      renderer: data.marks > SVG_MARKS ? "canvas" : "svg",
       tooltip: { theme: dark() ? "dark" : "light" } });
-    if (mine === turn) holder.dataset.drawn = "1";
+    if (mine !== turn) return;
+    holder.dataset.drawn = "1";
+    let note = holder.nextElementSibling;
+    if (!note?.classList.contains("chart-note")) {
+      note = document.createElement("p");
+      note.className = "note chart-note";
+      holder.after(note);
+    }
+    note.textContent = data.note ?? "";
   };
   const seen = new Set();
   const drawAll = () => {
@@ -144,30 +197,27 @@
         seen.add(e.target);
         draw(e.target, turn);
       }
-    }, { rootMargin: "600px" });
+    }, { rootMargin: "300px" });
     document.querySelectorAll(".chart").forEach((c) => watch.observe(c));
     addEventListener("beforeprint", () => document.querySelectorAll(".chart").forEach((c) => {
       if (!seen.has(c)) { seen.add(c); draw(c, turn); }
     }));
   }
 
-  // ---- The table of cases: search, filters ----
+// ---- The table of cases: search, filters ----
   const table = byId("cases-table"), body = table.tBodies[0];
-  const rows = [...body.rows].map((tr) => ({ tr, family: tr.dataset.family,
-    variant: tr.cells[2].textContent,
-    text: (tr.textContent + " " + [...tr.querySelectorAll("[title]")]
-      .map((c) => c.title).join(" ")).toLowerCase() }));
+  [...body.rows].forEach((tr, i) => { rows[i].tr = tr; });
+  const rowOf = new Map(rows.map((row) => [row.tr, row]));
   for (const v of [...new Set(rows.map((r) => r.variant))].sort()) byId("variant").add(new Option(v));
   const filter = () => {
-    const q = state.q.toLowerCase();
     let shown = 0;
-    for (const r of rows) {
-      const show = (!q || r.text.includes(q)) && (!state.family || r.family === state.family) &&
-        (!state.variant || r.variant === state.variant);
-      r.tr.hidden = !show;
+    for (const row of rows) {
+      const show = wanted(row);
+      if (row.tr.hidden === show) row.tr.hidden = !show;
       shown += show;
     }
     byId("shown").textContent = `${shown} of ${rows.length}`;
+    rove();
   };
 
   // ---- Sorting any table by any column ----
@@ -177,9 +227,16 @@
     if (th.parentElement === top) return th.cellIndex;
     return [...top.cells].filter((c) => c.rowSpan > 1).length + th.cellIndex;
   };
+  // What orders the cells of the cases: time, rate and fraction of the floor of each run.
+  const measured = (row, at) => {
+    const p = row.points[Math.floor(at / 3)];
+    if (p?.ns === undefined) return p?.status ?? "";
+    return [p.ns, (row.kind === "b" ? row.bytes : row.flops) / p.ns, p.efficiency ?? ""][at % 3];
+  };
   const sortBy = (t, th, descending) => {
     const column = columnOf(th);
     const value = (tr) => {
+      if (t === table && column >= 3) return measured(rowOf.get(tr), column - 3);
       const cell = tr.cells[column];
       if (!cell) return "";
       return cell.dataset.v !== undefined ? Number(cell.dataset.v) : cell.textContent;
@@ -248,7 +305,7 @@
   };
   const panel = byId("detail");
   let back = null;
-  const close = () => { panel.hidden = true; if (back) back.focus(); back = null; };
+  const close = () => { panel.hidden = true; if (back) { stopAt(back); back.focus(); } back = null; };
   const open = (tr) => {
     panel.textContent = "";
     back = tr;
@@ -257,26 +314,46 @@
     button.addEventListener("click", close);
     add(panel, "h3", tr.cells[0].textContent + " " + tr.cells[1].textContent + " " +
       tr.cells[2].textContent);
-    details[Number(tr.dataset.row)].forEach((d, run) => {
-      if (!d.status) return;
+    const row = rowOf.get(tr);
+    row.points.forEach((p, run) => {
+      const [tuning, spec, repro, second, candidates, ratio, samples, canary, statistics] =
+        p.details;
       add(panel, "h4", runs[run]);
-      add(panel, "p", [d.status, d.reason, d.kernel, d.tuning, d.spec].filter(Boolean).join("; "));
-      if (d.samples.length) strip(panel, d.samples, "Samples, of the median");
-      if (d.canary.length) strip(panel, d.canary, "Canary, of its first");
-      if (d.repro) add(add(panel, "p"), "code", d.repro);
-      if (d.statistics) add(panel, "pre", JSON.stringify(d.statistics, null, 1));
+      add(panel, "p", [p.status, p.reason, p.kernel, texts[tuning], texts[spec]]
+        .filter(Boolean).join("; "));
+      if (texts[second]) add(panel, "p", `Chosen by a probe among ${candidates}; the next, ` +
+        `${texts[second]}, took ${ratio.toFixed(2)} times as long.`);
+      if (samples?.length) strip(panel, samples, "Samples, of the median");
+      if (canary?.length) strip(panel, canary, "Canary, of its first");
+      if (texts[repro]) add(add(panel, "p"), "code", texts[repro]);
+      if (statistics) add(panel, "pre", JSON.stringify(statistics, null, 1));
     });
+    if (!head.details) add(panel, "p", "With so many points the page holds no samples; make " +
+      "a report of fewer files to see them.");
     panel.hidden = false;
     button.focus();
   };
-  if (details) {
-    for (const { tr } of rows) {
-      tr.classList.add("clickable");
-      tr.tabIndex = 0;
-      tr.addEventListener("click", () => open(tr));
-      tr.addEventListener("keydown", (e) => { if (e.key === "Enter") open(tr); });
-    }
-  }
+  // One row is in the order of Tab; the arrow keys go from row to row.
+  let stop = null;
+  const stopAt = (tr) => {
+    if (stop) stop.tabIndex = -1;
+    stop = tr;
+    if (stop) stop.tabIndex = 0;
+  };
+  const rove = () => { if (!stop || stop.hidden) stopAt([...body.rows].find((tr) => !tr.hidden)); };
+  const neighbour = (tr, way) => {
+    do { tr = tr[way]; } while (tr?.hidden);
+    return tr;
+  };
+  body.classList.add("clickable");
+  body.addEventListener("click", (e) => { const tr = e.target.closest("tr"); if (tr) open(tr); });
+  body.addEventListener("keydown", (e) => {
+    const tr = e.target.closest("tr");
+    const to = e.key === "ArrowDown" ? neighbour(tr, "nextElementSibling")
+      : e.key === "ArrowUp" ? neighbour(tr, "previousElementSibling") : null;
+    if (e.key === "Enter") open(tr);
+    else if (to) { stopAt(to); to.focus(); e.preventDefault(); }
+  });
   addEventListener("keydown", (e) => { if (e.key === "Escape") close(); });
 
   // ---- All together ----
