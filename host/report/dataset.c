@@ -82,32 +82,57 @@ static enum vkz_status load_file(struct vkz_dataset *d, const char *path,
 
 // ---- Names of the runs ----
 
-// "Mesa 25.0.7-2+deb13u1 (LLVM 19.1.7)" without what is in parentheses.
-static void describe_run(struct vkz_run *run, bool driver, bool version, bool date,
-                         char out[120])
+enum driver_words { NO_DRIVER, DRIVER_VERSION, WHOLE_DRIVER };
+
+// What tells the runs apart, from the shortest on; the last always does.
+static const struct naming {
+    enum driver_words driver;
+    bool commit;
+    int date_length; // of "2026-11-21T21:59:46Z"; 0: none
+    bool number;
+} namings[] = {
+    {NO_DRIVER, false, 0, false},    {DRIVER_VERSION, false, 0, false},
+    {WHOLE_DRIVER, false, 0, false}, {DRIVER_VERSION, true, 0, false},
+    {DRIVER_VERSION, false, 10, false}, {DRIVER_VERSION, false, 16, false},
+    {WHOLE_DRIVER, true, 20, false}, {DRIVER_VERSION, false, 16, true},
+};
+
+// `words` without what is in parentheses, at most `most` characters, behind a comma.
+static int add_words(char out[120], int used, const char *words, const char *stop, int most)
 {
-    yyjson_val *device = vkz_json_object(run->file->header, "device");
-    const char *name = vkz_json_text(device, "name");
-    const char *info = vkz_json_text(device, "driver_info");
-    const char *commit =
-        vkz_json_text(vkz_json_object(run->file->header, "tool"), "commit");
-    const int name_length = (int)strcspn(name, "(");
-    const int info_length = (int)strcspn(info, "(");
-    int used = snprintf(out, 120, "%.*s", name_length > 50 ? 50 : name_length, name);
-    while (used > 0 && out[used - 1] == ' ')
-        out[--used] = '\0';
-    if (driver && info[0])
-        used += snprintf(out + used, 120 - (size_t)used, ", %.*s",
-                         info_length > 30 ? 30 : info_length, info);
-    while (used > 0 && out[used - 1] == ' ')
-        out[--used] = '\0';
-    if (version && commit[0])
-        used += snprintf(out + used, 120 - (size_t)used, ", %.12s", commit);
-    if (date)
-        snprintf(out + used, 120 - (size_t)used, ", %.20s",
-                 vkz_json_text(run->file->header, "started"));
-    if (!out[0])
-        snprintf(out, 120, "unnamed device");
+    int length = (int)strcspn(words, stop);
+    length = length < most ? length : most;
+    while (length > 0 && words[length - 1] == ' ')
+        length--;
+    if (length > 0)
+        used += snprintf(out + used, 120 - (size_t)used, "%s%.*s", used ? ", " : "", length,
+                         words);
+    return used;
+}
+
+// "llvmpipe, Mesa 25.0.7, 2026-11-21 21:59" from "llvmpipe (LLVM 19.1.7, 256 bits)",
+// "Mesa 25.0.7-2+deb13u1 (LLVM 19.1.7)" and "2026-11-21T21:59:46Z".
+static void name_run(const struct vkz_run *run, const struct naming *n, int number,
+                     char out[120])
+{
+    yyjson_val *header = run->file->header;
+    yyjson_val *device = vkz_json_object(header, "device");
+    const char *driver = vkz_json_text(device, "driver_info");
+    char date[24];
+    int used = add_words(out, 0, vkz_json_text(device, "name"), "(", 40);
+    if (used == 0)
+        used = add_words(out, 0, "unnamed device", "", 40);
+    if (n->driver != NO_DRIVER)
+        used = add_words(out, used, driver, n->driver == WHOLE_DRIVER ? "(" : "(-+", 30);
+    if (n->commit)
+        used = add_words(out, used, vkz_json_text(vkz_json_object(header, "tool"), "commit"),
+                         "", 12);
+    snprintf(date, sizeof date, "%.20s", vkz_json_text(header, "started"));
+    if (n->date_length <= 16 && strlen(date) > 10)
+        date[10] = ' '; // the T is for machines
+    used = add_words(out, used, date, "", n->date_length);
+    if (n->number)
+        snprintf(out + used, 120 - (size_t)used, ", file %d", number);
 }
 
 static bool labels_unique(const struct vkz_dataset *d)
@@ -124,17 +149,12 @@ static bool labels_unique(const struct vkz_dataset *d)
 // The shortest description that tells all runs apart.
 static void label_runs(struct vkz_dataset *d)
 {
-    for (int level = 1; level <= 4; level++) {
-        for (int r = 0; r < d->run_count; r++) {
-            struct vkz_run *run = &d->runs[r];
-            describe_run(run, true, level >= 2, level >= 3, run->label);
-            describe_run(run, false, false, false, run->device);
-            if (level == 4) {
-                char text[120];
-                memcpy(text, run->label, sizeof text);
-                snprintf(run->label, sizeof run->label, "%.100s, file %d", text, r + 1);
-            }
-        }
+    enum { NAMINGS = sizeof namings / sizeof *namings };
+    for (int r = 0; r < d->run_count; r++)
+        name_run(&d->runs[r], &namings[0], 0, d->runs[r].device);
+    for (int n = 0; n < NAMINGS; n++) {
+        for (int r = 0; r < d->run_count; r++)
+            name_run(&d->runs[r], &namings[n], r + 1, d->runs[r].label);
         if (labels_unique(d))
             return;
     }

@@ -43,11 +43,12 @@ static void text(const struct page *p, const char *s)
     }
 }
 
+// `tag` may have attributes: "th scope=\"row\"".
 static void element(const struct page *p, const char *tag, const char *content)
 {
     fprintf(p->out, "<%s>", tag);
     text(p, content);
-    fprintf(p->out, "</%s>", tag);
+    fprintf(p->out, "</%.*s>", (int)strcspn(tag, " "), tag);
 }
 
 static void section(const struct page *p, const char *id, const char *title,
@@ -106,26 +107,23 @@ static void runs_section(const struct page *p)
     section(p, "runs", "What was compared",
             "A run is one result file. Trust is what <code>vkzoo lint</code> finds in it: "
             "errors are numbers that cannot be used, warnings such that are worth less than "
-            "they look. Ceilings are measured on the device itself.");
+            "they look.");
     begin_table(p, "runs-table", "Runs");
     fputs("<thead><tr><th scope=\"col\">run</th><th scope=\"col\">device</th>"
           "<th scope=\"col\">driver</th><th scope=\"col\">date</th>"
           "<th scope=\"col\">commit</th><th scope=\"col\">cases</th>"
-          "<th scope=\"col\">trust</th><th scope=\"col\">read</th>"
-          "<th scope=\"col\">copy</th><th scope=\"col\">multiply-add f32</th>"
-          "<th scope=\"col\">dispatch</th><th scope=\"col\">file</th></tr></thead><tbody>\n",
+          "<th scope=\"col\">trust</th><th scope=\"col\">file</th></tr></thead><tbody>\n",
           p->out);
     for (int r = 0; r < p->d->run_count; r++) {
         const struct vkz_run *run = &p->d->runs[r];
         yyjson_val *header = run->file->header;
         yyjson_val *device = vkz_json_object(header, "device");
         yyjson_val *tool = vkz_json_object(header, "tool");
-        yyjson_val *ceilings = vkz_json_object(header, "ceilings");
-        const double dispatch = vkz_json_number(ceilings, "empty_dispatch_ns");
-        char number[VKZ_NUMBER_MAX], line[200];
-        fputs("<tr><th scope=\"row\">", p->out);
-        text(p, run->label);
-        fputs("</th>", p->out);
+        const bool whole =
+            run->file->end && vkz_json_is(run->file->end, "status", "complete");
+        char line[200];
+        fputs("<tr>", p->out);
+        element(p, "th scope=\"row\"", run->label);
         element(p, "td", vkz_json_text(device, "name"));
         snprintf(line, sizeof line, "%.60s %.120s", vkz_json_text(device, "driver"),
                  vkz_json_text(device, "driver_info"));
@@ -139,15 +137,8 @@ static void runs_section(const struct page *p)
         element(p, "td", line);
         snprintf(line, sizeof line, "%s%d errors, %d warnings%s",
                  run->errors ? "✗ " : run->warnings ? "! " : "✓ ", run->errors,
-                 run->warnings,
-                 run->file->end && vkz_json_is(run->file->end, "status", "complete")
-                     ? ""
-                     : ", not complete");
+                 run->warnings, whole ? "" : ", not complete");
         element(p, "td", line);
-        element(p, "td", ceiling_text(ceilings, "read", NULL, 'b', number));
-        element(p, "td", ceiling_text(ceilings, "copy", NULL, 'b', number));
-        element(p, "td", ceiling_text(ceilings, "fma", "f32", 'f', number));
-        element(p, "td", isfinite(dispatch) ? vkz_time_text(dispatch, true, number) : "–");
         element(p, "td", run->file->path);
         fputs("</tr>\n", p->out);
     }
@@ -178,60 +169,100 @@ static void change_rows(const struct page *p, const struct vkz_compare *c)
         number_cell(p, pair->ratio.value, line);
         element(p, "td", pair->a->variant);
         element(p, "td", pair->a->name);
-        element(p, "td",
-                pair->reason[0]      ? pair->reason
-                : pair->other_kernel ? pair->b->kernel
-                : pair->other_spirv  ? "other SPIR-V"
-                                     : "");
+        if (pair->other_kernel)
+            snprintf(line, sizeof line, "%.50s → %.50s", pair->a->kernel, pair->b->kernel);
+        else
+            snprintf(line, sizeof line, "%s", pair->other_spirv ? "other SPIR-V" : "");
+        element(p, "td", pair->reason[0] ? pair->reason : line);
         fputs("</tr>\n", p->out);
     }
+}
+
+static const char *started(const struct page *p, int run)
+{
+    return vkz_json_text(p->d->runs[run].file->header, "started");
+}
+
+static bool in_common(const struct page *p, int a, int b)
+{
+    for (size_t i = 0; i < p->d->row_count; i++) {
+        const struct vkz_dataset_row *row = &p->d->rows[i];
+        if (row->points[a]->line && row->points[b]->line)
+            return true;
+    }
+    return false;
+}
+
+// The last run of the same device before `run` that has a case in common; -1: none.
+static int earlier_run(const struct page *p, int run)
+{
+    int found = -1;
+    for (int a = 0; a < p->d->run_count; a++) {
+        if (a != run && strcmp(p->d->runs[a].device, p->d->runs[run].device) == 0 &&
+            strcmp(started(p, a), started(p, run)) < 0 &&
+            (found < 0 || strcmp(started(p, a), started(p, found)) > 0) &&
+            in_common(p, a, run))
+            found = a;
+    }
+    return found;
+}
+
+static void change(const struct page *p, int a, int b, const struct vkz_compare *c)
+{
+    char line[400];
+    int verdicts[VKZ_VERDICTS] = {0};
+    for (size_t i = 0; i < c->pair_count; i++)
+        verdicts[c->pairs[i].verdict]++;
+    fputs("<h3>", p->out);
+    text(p, p->d->runs[a].label);
+    fputs(" → ", p->out);
+    text(p, p->d->runs[b].label);
+    fputs("</h3>", p->out);
+    if (isfinite(c->all.ratio.value))
+        snprintf(line, sizeof line, "Geometric mean %.3f [%.3f, %.3f]; ", c->all.ratio.value,
+                 c->all.ratio.low, c->all.ratio.high);
+    else
+        snprintf(line, sizeof line, "No time that counts is in both; ");
+    const size_t used = strlen(line);
+    snprintf(line + used, sizeof line - used,
+             "%d slower, %d faster, %d the same, %d cannot be told, %d broken; %zu cases only "
+             "in the earlier, %zu only in the later.",
+             verdicts[VKZ_VERDICT_SLOWER], verdicts[VKZ_VERDICT_FASTER],
+             verdicts[VKZ_VERDICT_SAME], verdicts[VKZ_VERDICT_UNKNOWN],
+             verdicts[VKZ_VERDICT_BROKEN], c->only_a_count, c->only_b_count);
+    element(p, "p", line);
+    if (verdicts[VKZ_VERDICT_SLOWER] + verdicts[VKZ_VERDICT_FASTER] +
+            verdicts[VKZ_VERDICT_BROKEN] == 0)
+        return;
+    snprintf(line, sizeof line, "changes-%d", b);
+    begin_table(p, line, "Changes");
+    fputs("<thead><tr><th scope=\"col\">verdict</th><th scope=\"col\" "
+          "class=\"number\">ratio</th><th scope=\"col\">variant</th><th "
+          "scope=\"col\">case</th><th scope=\"col\">remark</th></tr></thead><tbody>",
+          p->out);
+    change_rows(p, c);
+    end_table(p);
 }
 
 static enum vkz_status changes_section(const struct page *p, struct vkz_error *err)
 {
     bool opened = false;
-    for (int b = 1; b < p->d->run_count; b++) {
+    for (int b = 0; b < p->d->run_count; b++) {
         struct vkz_compare *c = NULL;
-        int a = b - 1;
-        while (a >= 0 && strcmp(p->d->runs[a].device, p->d->runs[b].device) != 0)
-            a--;
+        const int a = earlier_run(p, b);
         if (a < 0)
             continue;
+        if (!opened)
+            section(p, "changes", "Slower first: what changed on one device",
+                    "Each run against the one before it on that device. Time of the later "
+                    "over the earlier run, with a 95 % interval; above 1 the later is slower. "
+                    "Cases that are the same or cannot be told are only counted.");
+        opened = true;
         const enum vkz_status status =
             vkz_compare_create(&p->d->runs[a], &p->d->runs[b], &c, err);
         if (status != VKZ_OK)
             return status;
-        if (!opened)
-            section(p, "changes", "Slower first: what changed on one device",
-                    "Consecutive runs of one device. Time of the later over the earlier "
-                    "run, with a 95 % interval; above 1 the later is slower. Cases that are "
-                    "the same or cannot be told are only counted.");
-        opened = true;
-        char line[400];
-        int same = 0, unknown = 0;
-        for (size_t i = 0; i < c->pair_count; i++) {
-            same += c->pairs[i].verdict == VKZ_VERDICT_SAME;
-            unknown += c->pairs[i].verdict == VKZ_VERDICT_UNKNOWN;
-        }
-        fputs("<h3>", p->out);
-        text(p, p->d->runs[a].label);
-        fputs(" → ", p->out);
-        text(p, p->d->runs[b].label);
-        fputs("</h3>", p->out);
-        snprintf(line, sizeof line,
-                 "Geometric mean %.3f [%.3f, %.3f]; %d the same, %d cannot be told, %zu only "
-                 "in the earlier, %zu only in the later.",
-                 c->all.ratio.value, c->all.ratio.low, c->all.ratio.high, same, unknown,
-                 c->only_a_count, c->only_b_count);
-        element(p, "p", line);
-        snprintf(line, sizeof line, "changes-%d", b);
-        begin_table(p, line, "Changes");
-        fputs("<thead><tr><th scope=\"col\">verdict</th><th scope=\"col\" "
-              "class=\"number\">ratio</th><th scope=\"col\">variant</th><th "
-              "scope=\"col\">case</th><th scope=\"col\">remark</th></tr></thead><tbody>",
-              p->out);
-        change_rows(p, c);
-        end_table(p);
+        change(p, a, b, c);
         vkz_compare_destroy(&c);
     }
     if (opened)
@@ -304,11 +335,37 @@ static void charts(const struct page *p)
 
 // ---- Capabilities ----
 
+// What did not run, each reason once in a row of cases.
+static void why_not(const struct page *p)
+{
+    const struct vkz_dataset *d = p->d;
+    bool any = false;
+    for (int r = 0; r < d->run_count; r++) {
+        const char *last = "";
+        for (size_t i = 0; i < d->row_count; i++) {
+            const struct vkz_record *point = d->rows[i].points[r];
+            if (!point->line || strcmp(point->status, "ok") == 0 ||
+                strcmp(point->reason, last) == 0)
+                continue;
+            last = point->reason;
+            fputs(any ? "<li>" : "<details><summary>Why not</summary><ul><li>", p->out);
+            any = true;
+            const char *const parts[] = {d->runs[r].label, ": ", d->rows[i].name, " ",
+                                         d->rows[i].variant, ": ", point->status, ", ",
+                                         point->reason};
+            for (size_t k = 0; k < sizeof parts / sizeof *parts; k++)
+                text(p, parts[k]);
+            fputs("</li>\n", p->out);
+        }
+    }
+    fputs(any ? "</ul></details>" : "<p>Every case that was asked for ran.</p>", p->out);
+}
+
 static void capability_section(const struct page *p)
 {
     section(p, "capability", "What runs where",
-            "A cell counts the cases that ran; what did not run says why when pointed at, "
-            "and in the list below the table.");
+            "A cell counts the cases that ran; “–” was not asked for. What could not run says "
+            "why when pointed at, and in the list below the table.");
     begin_table(p, "capability-table", "Cases that ran, by op and variant");
     fputs("<thead><tr><th scope=\"col\">op</th><th scope=\"col\">variant</th>", p->out);
     run_headings(p);
@@ -364,29 +421,8 @@ static void capability_section(const struct page *p)
         first = end;
     }
     end_table(p);
-    fputs("<details><summary>Why not</summary><ul>", p->out);
-    for (int r = 0; r < d->run_count; r++) {
-        const char *last = "";
-        for (size_t i = 0; i < d->row_count; i++) {
-            const struct vkz_record *point = d->rows[i].points[r];
-            if (!point->line || strcmp(point->status, "ok") == 0 ||
-                strcmp(point->reason, last) == 0)
-                continue;
-            last = point->reason;
-            fputs("<li>", p->out);
-            text(p, d->runs[r].label);
-            fputs(": ", p->out);
-            text(p, d->rows[i].name);
-            fputs(" ", p->out);
-            text(p, d->rows[i].variant);
-            fputs(": ", p->out);
-            text(p, point->status);
-            fputs(", ", p->out);
-            text(p, point->reason);
-            fputs("</li>\n", p->out);
-        }
-    }
-    fputs("</ul></details></section>", p->out);
+    why_not(p);
+    fputs("</section>", p->out);
 }
 
 // ---- Launch costs and ceilings ----
@@ -473,9 +509,10 @@ static void choice_cell(const struct page *p, size_t first, size_t end, int run,
         return;
     }
     qsort(gains, (size_t)count, sizeof *gains, compare_reals);
-    snprintf(line, sizeof line, "%.2f × (%.2f to %.2f; %d%s)", gains[count / 2], gains[0],
+    const double median = 0.5 * (gains[(count - 1) / 2] + gains[count / 2]);
+    snprintf(line, sizeof line, "%.2f × (%.2f to %.2f; %d%s)", median, gains[0],
              gains[count - 1], count, untold ? ", some the same" : "");
-    number_cell(p, gains[count / 2], line);
+    number_cell(p, median, line);
 }
 
 static enum vkz_status tuning_section(const struct page *p, struct vkz_error *err)
@@ -570,6 +607,19 @@ static void case_cells(const struct page *p, const struct vkz_dataset_row *row,
         fputs("<td class=\"empty\">–", p->out);
 }
 
+// Breaks behind commas, where a browser would not, and copies as it is.
+static void case_settings(const struct page *p, const char *settings)
+{
+    for (const char *at = settings; *at;) {
+        char part[80];
+        const size_t length = strcspn(at, ",") + (strchr(at, ',') != NULL);
+        snprintf(part, sizeof part, "%.*s", (int)(length < 79 ? length : 79), at);
+        text(p, part);
+        at += strlen(part);
+        fputs(*at ? "<wbr>" : "", p->out);
+    }
+}
+
 static void cases_section(const struct page *p)
 {
     section(p, "cases", "Cases",
@@ -606,7 +656,7 @@ static void cases_section(const struct page *p)
         fputs("<tr>", p->out);
         element(p, "th scope=\"row\"", row->op);
         fputs("<td>", p->out);
-        text(p, vkz_dataset_settings(row));
+        case_settings(p, vkz_dataset_settings(row));
         if (row->asked_kernel[0]) {
             fputs(" <small>", p->out);
             text(p, row->asked_kernel);

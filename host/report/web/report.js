@@ -120,6 +120,12 @@
   // ---- Charts ----
   const MOST_MARKS = 20000, MOST_ROWS = 250, SVG_MARKS = 2500;
   const ready = typeof vegaEmbed === "function";
+  const colors = () => {
+    const css = getComputedStyle(document.documentElement);
+    const [fg, dim, line] = ["--fg", "--dim", "--line"].map((v) => css.getPropertyValue(v).trim());
+    return { axis: { labelColor: fg, titleColor: fg, gridColor: line, domainColor: dim,
+      tickColor: dim }, legend: { labelColor: fg, titleColor: fg }, view: { stroke: line } };
+  };
   const plain = ({ row, details, ...point }) => point;
   const say = (holder, message) => {
     const p = document.createElement("p");
@@ -168,7 +174,7 @@
       spec.height = ops * Math.max(16, 9 * others);
     }
     await vegaEmbed(holder, spec, { actions: { export: true, source: false, compiled: false,
-      editor: false }, theme: dark() ? "dark" : undefined,
+      editor: false }, config: colors(),
       renderer: data.marks > SVG_MARKS ? "canvas" : "svg",
       tooltip: { theme: dark() ? "dark" : "light" } });
     if (mine !== turn) return;
