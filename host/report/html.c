@@ -51,6 +51,19 @@ static void element(const struct page *p, const char *tag, const char *content)
     fprintf(p->out, "</%.*s>", (int)strcspn(tag, " "), tag);
 }
 
+// Breaks behind commas, where a browser would not, and copies as it is.
+static void case_settings(const struct page *p, const char *settings)
+{
+    for (const char *at = settings; *at;) {
+        char part[80];
+        const size_t length = strcspn(at, ",") + (strchr(at, ',') != NULL);
+        snprintf(part, sizeof part, "%.*s", (int)(length < 79 ? length : 79), at);
+        text(p, part);
+        at += strlen(part);
+        fputs(*at ? "<wbr>" : "", p->out);
+    }
+}
+
 static void section(const struct page *p, const char *id, const char *title,
                     const char *note)
 {
@@ -128,7 +141,10 @@ static void runs_section(const struct page *p)
         snprintf(line, sizeof line, "%.60s %.120s", vkz_json_text(device, "driver"),
                  vkz_json_text(device, "driver_info"));
         element(p, "td", line);
-        element(p, "td", vkz_json_text(header, "started"));
+        snprintf(line, sizeof line, "%.20s", vkz_json_text(header, "started"));
+        if (strchr(line, 'T'))
+            *strchr(line, 'T') = ' '; // "2026-11-21 21:59:46Z"
+        element(p, "td", line);
         snprintf(line, sizeof line, "%.40s%s", vkz_json_text(tool, "commit"),
                  yyjson_is_true(yyjson_obj_get(tool, "dirty")) ? ", edited" : "");
         element(p, "td", line);
@@ -168,7 +184,9 @@ static void change_rows(const struct page *p, const struct vkz_compare *c)
                  pair->ratio.low, pair->ratio.high);
         number_cell(p, pair->ratio.value, line);
         element(p, "td", pair->a->variant);
-        element(p, "td", pair->a->name);
+        fputs("<td>", p->out);
+        case_settings(p, pair->a->name);
+        fputs("</td>", p->out);
         if (pair->other_kernel)
             snprintf(line, sizeof line, "%.50s → %.50s", pair->a->kernel, pair->b->kernel);
         else
@@ -605,19 +623,6 @@ static void case_cells(const struct page *p, const struct vkz_dataset_row *row,
         fprintf(p->out, "<td>%.0f %%", 100 * point->efficiency);
     else
         fputs("<td class=\"empty\">–", p->out);
-}
-
-// Breaks behind commas, where a browser would not, and copies as it is.
-static void case_settings(const struct page *p, const char *settings)
-{
-    for (const char *at = settings; *at;) {
-        char part[80];
-        const size_t length = strcspn(at, ",") + (strchr(at, ',') != NULL);
-        snprintf(part, sizeof part, "%.*s", (int)(length < 79 ? length : 79), at);
-        text(p, part);
-        at += strlen(part);
-        fputs(*at ? "<wbr>" : "", p->out);
-    }
 }
 
 static void cases_section(const struct page *p)

@@ -26,14 +26,12 @@ def main(tool):
     lines += [line("square", n, 10.0 * n * n, "q_len") for n in lengths]
     lines += [line("alone", 64, 1.0)]
     with tempfile.TemporaryDirectory() as folder:
-        path, picture = os.path.join(folder, "a.jsonl"), os.path.join(folder, "a.vl.json")
+        path = os.path.join(folder, "a.jsonl")
         with open(path, "w", encoding="utf-8") as f:
             f.writelines(json.dumps(d) + "\n" for d in lines)
             f.write("cut o")
-        done = subprocess.run([tool, "--chart", picture, path], capture_output=True,
-                              text=True, timeout=60, check=True)
-        with open(picture, encoding="utf-8") as f:
-            points = json.load(f)["data"]["values"]
+        done = subprocess.run([tool, path], capture_output=True, text=True, timeout=60,
+                              check=True)
         empty = subprocess.run([tool, os.devnull], capture_output=True, text=True, timeout=60,
                                check=False)
     wanted = ("slope 1.000, longer half 1.000; over FLOPs 0.500",
@@ -42,8 +40,6 @@ def main(tool):
     bad = [f"no '{text}' in\n{done.stdout}" for text in wanted if text not in done.stdout]
     if "a.jsonl:13: not JSON" not in done.stderr:
         bad.append("the line cut off is not named: " + done.stderr)
-    if len(points) != 10:
-        bad.append(f"{len(points)} points in the chart, expected 10")
     if empty.returncode != 1 or "no op has times at two lengths" not in empty.stderr:
         bad.append("an empty file gives no clear error: " + empty.stderr)
     sys.exit("\n".join(bad) or 0)

@@ -139,7 +139,8 @@ def main(program):
         texts = {"a.jsonl": result("one", 1.0), "b.jsonl": result("two " + HOSTILE, 0.5, True),
                  "wide.jsonl": result("wide", 0.52, half=0.1),
                  "cut.jsonl": result("three", 2.0)[:-300], "empty.jsonl": "",
-                 "twice.jsonl": result("one", 1.0), "odd.jsonl": "{}\n[1]\n"}
+                 "twice.jsonl": result("one", 1.0), "odd.jsonl": "{}\n[1]\n",
+                 "newer.jsonl": result("one", 1.0).replace("vkzoo-result/1", "vkzoo-result/9")}
         for name, text in texts.items():
             with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
                 f.write(text)
@@ -147,7 +148,7 @@ def main(program):
                               capture_output=True, text=True, timeout=60)
         if made.returncode:
             sys.exit(f"status {made.returncode}: {made.stderr}")
-        for name in ("cut.jsonl", "empty.jsonl", "twice.jsonl", "odd.jsonl"):
+        for name in ("cut.jsonl", "empty.jsonl", "twice.jsonl", "odd.jsonl", "newer.jsonl"):
             if made.stderr.count("vkzoo: " + name) != 1:
                 bad.append(f"{name} is not named in one line:\n{made.stderr}")
         with open(os.path.join(folder, "r.html"), encoding="utf-8") as f:
