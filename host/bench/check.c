@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "bench/stats.h"
+#include "zoo/stats.h"
 #include "zoo/fill.h"
 
 static const double TINY = 1e-37;

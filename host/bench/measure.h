@@ -4,7 +4,7 @@
 #ifndef VKZ_BENCH_MEASURE_H
 #define VKZ_BENCH_MEASURE_H
 
-#include "bench/stats.h"
+#include "zoo/stats.h"
 #include "bench/trial.h"
 
 enum { VKZ_MAX_SAMPLES = 2048, VKZ_MAX_CANARY = 1024 };

@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "bench/journal.h"
-#include "bench/stats.h"
+#include "zoo/stats.h"
 #include "cli/header.h"
 #include "cli/jobs.h"
 #include "report/compare.h"

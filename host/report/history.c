@@ -9,6 +9,7 @@
 
 #include "report/compare.h"
 #include "report/json.h"
+#include "zoo/stats.h"
 
 // ---- Change points ----
 
@@ -18,18 +19,12 @@ enum {
     SHORTEST = 2, // runs on either side of a change: one alone may be a bad day
 };
 
-static int compare_real(const void *x, const void *y)
-{
-    const double a = *(const double *)x, b = *(const double *)y;
-    return (a > b) - (a < b);
-}
-
 static double median_of(const double *values, int n)
 {
     double sorted[MOST_RUNS];
     memcpy(sorted, values, (size_t)n * sizeof *values);
-    qsort(sorted, (size_t)n, sizeof *sorted, compare_real);
-    return n % 2 ? sorted[n / 2] : (sorted[n / 2 - 1] + sorted[n / 2]) / 2;
+    vkz_sort(sorted, n);
+    return vkz_quantile(sorted, n, 0.5);
 }
 
 // The largest |difference of means| over its standard error's shape, over all places to
@@ -50,14 +45,6 @@ static double best_cut(const double *ranks, int n, int *cut)
         }
     }
     return best;
-}
-
-static uint64_t random_next(uint64_t *state) // splitmix64
-{
-    uint64_t z = *state += 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
 }
 
 // Ranks of the values, ties the mean of theirs.
@@ -88,7 +75,7 @@ static int find_cut(const double *logs, int n)
         return 0;
     for (int p = 0; p < PERMUTATIONS; p++) {
         for (int i = n - 1; i > 0; i--) {
-            const int j = (int)(random_next(&state) % (uint64_t)(i + 1));
+            const int j = (int)(vkz_random_next(&state) % (uint64_t)(i + 1));
             const double t = ranks[i];
             ranks[i] = ranks[j];
             ranks[j] = t;
@@ -301,7 +288,7 @@ static void print_device(const struct vkz_history *h, size_t first, size_t end, 
         fprintf(out, "    %d runs, noise %.1f %%\n", s->count, 100 * s->noise);
     }
     if (known) {
-        qsort(noise, (size_t)known, sizeof *noise, compare_real);
+        vkz_sort(noise, known);
         fprintf(out, "  noise between runs: %.1f %% in the median case, %.1f %% in the "
                      "worst: smaller changes cannot be seen\n",
                 100 * noise[known / 2], 100 * worst);

@@ -12,6 +12,7 @@
 #include "report/judge.h"
 #include "report/report.h"
 #include "report/text.h"
+#include "zoo/stats.h"
 
 struct page {
     const struct vkz_dataset *d;
@@ -503,12 +504,6 @@ static void launch_section(const struct page *p)
 
 // ---- Tuning ----
 
-static int compare_reals(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // What a run's probes chose among an op's cases: how often, and by how much.
 static void choice_cell(const struct page *p, size_t first, size_t end, int run,
                         double *gains)
@@ -526,8 +521,8 @@ static void choice_cell(const struct page *p, size_t first, size_t end, int run,
         fputs("<td class=\"number empty\">–</td>", p->out);
         return;
     }
-    qsort(gains, (size_t)count, sizeof *gains, compare_reals);
-    const double median = 0.5 * (gains[(count - 1) / 2] + gains[count / 2]);
+    vkz_sort(gains, count);
+    const double median = vkz_quantile(gains, count, 0.5);
     snprintf(line, sizeof line, "%.2f × (%.2f to %.2f; %d%s)", median, gains[0],
              gains[count - 1], count, untold ? ", some the same" : "");
     number_cell(p, median, line);

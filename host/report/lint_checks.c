@@ -8,6 +8,7 @@
 #include "report/json.h"
 #include "report/judge.h"
 #include "report/lint_rules.h"
+#include "zoo/stats.h"
 
 enum { LABEL_MAX = 240 };
 
@@ -151,12 +152,6 @@ static void check_efficiency(const struct subject *s, bool cold)
     }
 }
 
-static int compare_real(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // NaN when there are no samples, or no memory to sort them.
 static double median_of(yyjson_val *samples)
 {
@@ -170,8 +165,8 @@ static double median_of(yyjson_val *samples)
     yyjson_arr_foreach(samples, i, count, value) {
         values[i] = yyjson_get_num(value);
     }
-    qsort(values, n, sizeof *values, compare_real);
-    median = 0.5 * (values[(n - 1) / 2] + values[n / 2]);
+    vkz_sort(values, (int)n);
+    median = vkz_quantile(values, (int)n, 0.5);
     free(values);
     return median;
 }

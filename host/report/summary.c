@@ -8,6 +8,7 @@
 #include "report/json.h"
 #include "report/judge.h"
 #include "report/rows.h"
+#include "zoo/stats.h"
 
 enum { FAILURES_SHOWN = 12, REASONS_SHOWN = 12, WHOLE = 1 << 20 };
 
@@ -65,12 +66,6 @@ static void print_counts(const struct vkz_table *table, FILE *out,
     fputc('\n', out);
 }
 
-static int compare_real(const void *a, const void *b)
-{
-    const double x = *(const double *)a, y = *(const double *)b;
-    return (x > y) - (x < y);
-}
-
 // The median share of the floor, over what may stand in a summary.
 static void print_efficiency(const struct vkz_table *table, FILE *out)
 {
@@ -84,10 +79,10 @@ static void print_efficiency(const struct vkz_table *table, FILE *out)
     }
     if (n > 1) {
         char median[VKZ_NUMBER_MAX], low[VKZ_NUMBER_MAX], high[VKZ_NUMBER_MAX];
-        qsort(values, (size_t)n, sizeof *values, compare_real);
+        vkz_sort(values, n);
         fprintf(out,
                 "hot times reach %s %% of the floor in the median of %d, %s to %s %%\n",
-                vkz_number_text(50 * (values[(n - 1) / 2] + values[n / 2]), 2, median), n,
+                vkz_number_text(100 * vkz_quantile(values, n, 0.5), 2, median), n,
                 vkz_number_text(100 * values[0], 2, low),
                 vkz_number_text(100 * values[n - 1], 2, high));
     }

@@ -13,6 +13,7 @@
 #include "zoo/expr.h"
 #include "zoo/fill.h"
 #include "zoo/settings.h"
+#include "zoo/stats.h"
 
 enum {
     PROBES = 200, // cases tried per kernel and per op ...
@@ -45,17 +46,9 @@ static void report(struct subject *s, const char *format, ...)
 
 // ---- Probing cases ----
 
-static uint64_t random_next(uint64_t *state)
-{
-    uint64_t x = *state += 0x9e3779b97f4a7c15u; // splitmix64
-    x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-    return x ^ x >> 31;
-}
-
 static int pick(uint64_t *state, int count)
 {
-    return (int)(random_next(state) % (uint64_t)count);
+    return (int)(vkz_random_next(state) % (uint64_t)count);
 }
 
 // Distinct primes tell dims apart; small numbers, powers of two and multiples get through

@@ -13,7 +13,7 @@
 
 #include <cmocka.h>
 
-#include "bench/stats.h"
+#include "zoo/stats.h"
 #include "report/history.h"
 
 static uint64_t random_state = 11;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT
 // Order statistics, the percentile bootstrap of the median, and a weighted line fit.
-#include "bench/stats.h"
+#include "zoo/stats.h"
 
 #include <math.h>
 #include <stdlib.h>

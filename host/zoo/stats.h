@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // Robust statistics of timing samples. No Vulkan in here.
-#ifndef VKZ_BENCH_STATS_H
-#define VKZ_BENCH_STATS_H
+#ifndef VKZ_ZOO_STATS_H
+#define VKZ_ZOO_STATS_H
 
 #include <stdint.h>
 
