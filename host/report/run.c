@@ -11,11 +11,18 @@
 #include "zoo/op.h"
 
 #define NONE ((double)NAN)
-#define NO_TIMING {NONE, NONE, NONE, NONE, NONE, NONE, NULL, 0, 0}
+#define NO_TIMES                                                                         \
+    {.ns = NONE, .low = NONE, .high = NONE, .min = NONE, .max = NONE, .per_batch = NONE}
 
 const struct vkz_record vkz_record_none = {
-    0,  "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", "", NO_TIMING,
-    NO_TIMING, NULL, 0, 'f', NONE, NONE, NONE, NONE, NONE, "", NONE, NONE, 0, false};
+    .verb = "",         .op = "",       .family = "",         .name = "",
+    .asked_kernel = "", .kernel = "",   .asked_variant = "",  .variant = "",
+    .asked_tuning = "", .tuning = "",   .specialization = "", .spirv = "",
+    .status = "",       .reason = "",   .repro = "",          .statistics = "",
+    .ceiling = "",      .runner_up = "", .rate_kind = 'f',    .hot = NO_TIMES,
+    .cold = NO_TIMES,   .flops = NONE,  .bytes = NONE,        .rate = NONE,
+    .efficiency = NONE, .accuracy = NONE, .candidates = NONE, .runner_up_ratio = NONE,
+};
 
 bool vkz_times_read(yyjson_val *object, struct vkz_store *store, struct vkz_times *out)
 {
