@@ -8,6 +8,9 @@
 
 #include "report/dataset.h"
 
+// Of more runs the table of cases has ranges: three columns a run would be too wide to read.
+enum { VKZ_TABLED_RUNS = 12 };
+
 // A page being written.
 struct vkz_html {
     const struct vkz_dataset *d;

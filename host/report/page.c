@@ -70,12 +70,18 @@ static void runs_section(const struct vkz_html *p)
 
 // ---- Changes between runs of one device ----
 
-static void change_rows(const struct vkz_html *p, const struct vkz_compare *c)
+enum { CHANGES = 1000 }; // that the page lists, of all comparisons: it must stay fit to open
+
+// The largest changes of a comparison, at most `most`. Returns how many there were.
+static int change_rows(const struct vkz_html *p, const struct vkz_compare *c, int most)
 {
+    int count = 0;
     for (size_t i = 0; i < c->pair_count; i++) {
         const struct vkz_pair *pair = &c->pairs[i];
         char line[120];
         if (pair->verdict == VKZ_VERDICT_SAME || pair->verdict == VKZ_VERDICT_UNKNOWN)
+            continue;
+        if (count++ >= most)
             continue;
         fprintf(p->out, "<tr class=\"%s\">",
                 pair->verdict == VKZ_VERDICT_FASTER ? "good" : "bad");
@@ -95,6 +101,7 @@ static void change_rows(const struct vkz_html *p, const struct vkz_compare *c)
         vkz_html_element(p, "td", pair->reason[0] ? pair->reason : line);
         fputs("</tr>\n", p->out);
     }
+    return count;
 }
 
 static const char *started(const struct vkz_html *p, int run)
@@ -161,8 +168,14 @@ static void change(const struct vkz_html *p, int a, int b, const struct vkz_comp
           "class=\"number\">ratio</th><th scope=\"col\">variant</th><th "
           "scope=\"col\">case</th><th scope=\"col\">remark</th></tr></thead><tbody>",
           p->out);
-    change_rows(p, c);
+    const int most = CHANGES / p->d->run_count > 20 ? CHANGES / p->d->run_count : 20;
+    const int count = change_rows(p, c, most);
     vkz_html_end_table(p);
+    if (count > most) {
+        snprintf(line, sizeof line, "And %d more; `vkzoo compare` lists them all.",
+                 count - most);
+        vkz_html_element(p, "p", line);
+    }
 }
 
 static enum vkz_status changes_section(const struct vkz_html *p, struct vkz_error *err)

@@ -7,6 +7,7 @@
 
 #include "report/charts.h"
 #include "report/compare.h"
+#include "report/html.h"
 #include "report/json.h"
 
 enum {
@@ -212,6 +213,7 @@ static bool write_head(const struct vkz_dataset *d, const struct texts *t, bool 
     for (int r = 0; r < d->run_count; r++)
         yyjson_mut_arr_add_str(doc, runs, d->runs[r].label);
     yyjson_mut_obj_add_bool(doc, root, "paired", d->run_count <= PAIRED_RUNS);
+    yyjson_mut_obj_add_bool(doc, root, "tabled", d->run_count <= VKZ_TABLED_RUNS);
     yyjson_mut_obj_add_bool(doc, root, "details", details);
     yyjson_mut_val *texts = yyjson_mut_obj_add_arr(doc, root, "texts");
     for (size_t i = 0; i < t->count; i++)

@@ -296,13 +296,75 @@ static void case_cells(const struct vkz_html *p, const struct vkz_dataset_row *r
         fputs("<td class=\"empty\">–", p->out);
 }
 
+// Of many runs: how many have a time, the fastest, the slowest, and the best use of a floor.
+static void range_cells(const struct vkz_html *p, const struct vkz_dataset_row *row)
+{
+    int count = 0, fastest = -1, slowest = -1;
+    double best = (double)NAN;
+    char line[200], number[VKZ_NUMBER_MAX];
+    for (int r = 0; r < p->d->run_count; r++) {
+        const struct vkz_record *point = row->points[r];
+        if (!point->counts)
+            continue;
+        count++;
+        if (fastest < 0 || point->hot.ns < row->points[fastest]->hot.ns)
+            fastest = r;
+        if (slowest < 0 || point->hot.ns > row->points[slowest]->hot.ns)
+            slowest = r;
+        best = fmax(best, point->efficiency);
+    }
+    snprintf(line, sizeof line, "%d", count);
+    vkz_html_number_cell(p, count, line);
+    for (int side = 0; side < 2; side++) {
+        const int r = side ? slowest : fastest;
+        if (r < 0) {
+            vkz_html_number_cell(p, (double)NAN, "");
+            continue;
+        }
+        snprintf(line, sizeof line, "%s  %.120s",
+                 vkz_time_text(row->points[r]->hot.ns, true, number), p->d->runs[r].label);
+        vkz_html_number_cell(p, row->points[r]->hot.ns, line);
+    }
+    snprintf(line, sizeof line, "%.0f %%", 100 * best);
+    vkz_html_number_cell(p, best, line);
+}
+
+static void case_headings(const struct vkz_html *p)
+{
+    const bool tabled = p->d->run_count <= VKZ_TABLED_RUNS;
+    fputs("<thead><tr><th scope=\"col\" rowspan=\"2\">op</th><th scope=\"col\" "
+          "rowspan=\"2\">case</th><th scope=\"col\" rowspan=\"2\">variant</th>",
+          p->out);
+    if (!tabled)
+        fputs("<th scope=\"col\" class=\"number\">runs</th><th scope=\"col\" "
+              "class=\"number\">fastest</th><th scope=\"col\" class=\"number\">slowest</th>"
+              "<th scope=\"col\" class=\"number\">best of floor</th>",
+              p->out);
+    for (int r = 0; tabled && r < p->d->run_count; r++) {
+        fputs("<th scope=\"colgroup\" colspan=\"3\">", p->out);
+        vkz_html_text(p, p->d->runs[r].label);
+        fputs("</th>", p->out);
+    }
+    fputs("</tr><tr>", p->out);
+    for (int r = 0; tabled && r < p->d->run_count; r++)
+        fputs("<th scope=\"col\" class=\"number\">time</th><th scope=\"col\" "
+              "class=\"number\">rate</th><th scope=\"col\" class=\"number\">of floor</th>",
+              p->out);
+    fputs("</tr></thead><tbody>\n", p->out);
+}
+
 void vkz_page_cases(const struct vkz_html *p)
 {
+    const bool tabled = p->d->run_count <= VKZ_TABLED_RUNS;
     vkz_html_section(
         p, "cases", "Cases",
-        "Hot times: median and half the 95 % interval. Of the floor: the time that the "
-        "bytes or the operations need at the device's own ceilings, over the time taken. "
-        "“!” marks what lint warns of; point at a cell for the kernel that ran.");
+        tabled ? "Hot times: median and half the 95 % interval. Of the floor: the time that "
+                 "the bytes or the operations need at the device's own ceilings, over the "
+                 "time taken. “!” marks what lint warns of; point at a cell for the kernel "
+                 "that ran."
+               : "Hot times. Of so many runs the fastest and the slowest are named; choose a "
+                 "case for every run's. Of the floor: the time that the bytes or the "
+                 "operations need at the device's own ceilings, over the time taken.");
     fputs(
         "<p class=\"needs-script filters\"><label>Search <input id=\"search\" "
         "type=\"search\" placeholder=\"op, case, kernel\"></label> <label>Family <select "
@@ -315,21 +377,7 @@ void vkz_page_cases(const struct vkz_html *p)
           "value=\"\">all</option></select></label> <output id=\"shown\"></output></p>",
           p->out);
     vkz_html_begin_table(p, "cases-table", "Cases");
-    fputs("<thead><tr><th scope=\"col\" rowspan=\"2\">op</th><th scope=\"col\" "
-          "rowspan=\"2\">case</th><th scope=\"col\" rowspan=\"2\">variant</th>",
-          p->out);
-    for (int r = 0; r < p->d->run_count; r++) {
-        fputs("<th scope=\"colgroup\" colspan=\"3\">", p->out);
-        vkz_html_text(p, p->d->runs[r].label);
-        fputs("</th>", p->out);
-    }
-    fputs("</tr><tr>", p->out);
-    for (int r = 0; r < p->d->run_count; r++)
-        fputs(
-            "<th scope=\"col\" class=\"number\">time</th><th scope=\"col\" "
-            "class=\"number\">rate</th><th scope=\"col\" class=\"number\">of floor</th>",
-            p->out);
-    fputs("</tr></thead><tbody>\n", p->out);
+    case_headings(p);
     for (size_t i = 0; i < p->d->row_count; i++) {
         const struct vkz_dataset_row *row = &p->d->rows[i];
         fputs("<tr>", p->out);
@@ -345,8 +393,10 @@ void vkz_page_cases(const struct vkz_html *p)
         }
         fputs("</td>", p->out);
         vkz_html_element(p, "td", row->variant);
-        for (int r = 0; r < p->d->run_count; r++)
+        for (int r = 0; tabled && r < p->d->run_count; r++)
             case_cells(p, row, row->points[r]);
+        if (!tabled)
+            range_cells(p, row);
         fputs("</tr>\n", p->out);
     }
     vkz_html_end_table(p);

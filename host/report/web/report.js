@@ -140,7 +140,10 @@
     if (name === "speedup") {
       const dots = speedups(shown);
       if (!dots.length) return { message: "There is no second run with the same cases." };
-      return { sets: { speedups: dots }, marks: dots.length };
+      if (!head.paired && state.base !== "0")
+        note = "Of so many runs only those against the first have verdicts from samples; " +
+          "these are from the intervals alone.";
+      return { sets: { speedups: dots }, marks: dots.length, note };
     }
     if (name === "heatmap") {
       shown = shown.filter((r) => r.points.some((p) => p?.counts && p.efficiency !== undefined));
@@ -242,7 +245,7 @@
   const sortBy = (t, th, descending) => {
     const column = columnOf(th);
     const value = (tr) => {
-      if (t === table && column >= 3) return measured(rowOf.get(tr), column - 3);
+      if (t === table && column >= 3 && head.tabled) return measured(rowOf.get(tr), column - 3);
       const cell = tr.cells[column];
       if (!cell) return "";
       return cell.dataset.v !== undefined ? Number(cell.dataset.v) : cell.textContent;
@@ -324,7 +327,7 @@
     row.points.forEach((p, run) => {
       const [tuning, spec, repro, second, candidates, ratio, samples, canary, statistics] =
         p.details;
-      add(panel, "h4", runs[run]);
+      add(panel, "h4", runs[run] + (p.ns === undefined ? "" : `: ${(p.ns / 1e3).toPrecision(4)} µs`));
       add(panel, "p", [p.status, p.reason, p.kernel, texts[tuning], texts[spec]]
         .filter(Boolean).join("; "));
       if (texts[second]) add(panel, "p", `Chosen by a probe among ${candidates}; the next, ` +
