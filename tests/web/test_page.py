@@ -129,6 +129,28 @@ def check_width(page, url, width, bad):
         bad.append(f"the page is wider than {width} px")
 
 
+def check_many(page, url, runs, bad):
+    """Of many runs: ranges in the table, every run in the panel, and what verdicts rest on."""
+    page.open(url + "#base=1")
+    heads = "[...document.querySelectorAll('#cases-table thead th')].map(h => h.textContent)"
+    if "fastest" not in page.run(heads):
+        bad.append(f"{runs} runs have a column each")
+    page.run("document.querySelectorAll('#cases-table th.number')[1].click()")
+    times = page.run("[...document.querySelectorAll('#cases-table tbody tr')]"
+                     ".map(r => Number(r.cells[4].dataset.v))")
+    if times != sorted(times) or len(set(times)) < 2:
+        bad.append(f"the fastest times are not in order: {times}")
+    page.run("document.querySelector('#cases-table tbody tr').click()")
+    if page.run("document.querySelectorAll('#detail h4').length") != runs:
+        bad.append("the panel does not list every run")
+    page.run("document.querySelector('[data-chart=speedup]').scrollIntoView()")
+    if page.wait("[...document.querySelectorAll('.chart-note')]"
+                 ".some(n => n.textContent.includes('intervals alone'))", 10) is None:
+        bad.append("verdicts from intervals alone are not called so")
+    if page.console:
+        bad.append("console, many runs: " + " | ".join(page.console))
+
+
 def main(program):
     program = os.path.abspath(program)
     if not browser.find():
@@ -168,6 +190,17 @@ def main(program):
                 check_width(page, url, width, bad)
             finally:
                 page.close()
+        many = [f"many{i}.jsonl" for i in range(18)]
+        for i, name in enumerate(many):
+            with open(os.path.join(folder, name), "w", encoding="utf-8") as f:
+                f.write(result(f"device {i}", 1 + 0.1 * i))
+        subprocess.run([program, "report", *many, "-o", "many.html"], cwd=folder,
+                       capture_output=True, timeout=60, check=True)
+        page = browser.Browser(1200, 900)
+        try:
+            check_many(page, "file://" + os.path.join(folder, "many.html"), len(many), bad)
+        finally:
+            page.close()
         page = browser.Browser(1200, 900, scripts=False)
         try:
             page.open(url)
