@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT
 // vkzoo compare: what became faster or slower from one result file to another.
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,23 +16,40 @@ static int usage(const char *format, const char *found)
     return VKZ_EXIT_USAGE;
 }
 
-// "slower", "slower:3%" or "slower:0.03" as a fraction; false for anything else.
+// "slower" or "slower:3%" as a fraction; false for anything else.
 static bool parse_fail_on(const char *text, double *fraction)
 {
-    *fraction = 0;
-    if (strncmp(text, "slower", 6) != 0)
-        return false;
-    if (!text[6])
-        return true;
     char *end = NULL;
-    *fraction = text[6] == ':' ? strtod(text + 7, &end) : -1;
-    if (!end || end == text + 7)
+    *fraction = 0;
+    if (strcmp(text, "slower") == 0)
+        return true;
+    if (strncmp(text, "slower:", 7) != 0)
         return false;
-    if (*end == '%') {
-        *fraction /= 100;
-        end++;
+    *fraction = strtod(text + 7, &end) / 100;
+    return end > text + 7 && strcmp(end, "%") == 0 && *fraction >= 0 && *fraction < 100;
+}
+
+static void print_troubles(const struct vkz_result_file *file)
+{
+    const struct vkz_style style = vkz_style_for(stderr);
+    for (size_t t = 0; t < file->trouble_count; t++) {
+        vkz_print_text(stderr, &style, file->path, INT_MAX);
+        fprintf(stderr, ":%d: ", file->troubles[t].line);
+        vkz_print_text(stderr, &style, file->troubles[t].message, INT_MAX);
+        fputc('\n', stderr);
     }
-    return !*end && *fraction >= 0 && *fraction < 100;
+}
+
+// The status of --fail-on; nothing in common must not pass for nothing slower.
+static int judged(const struct vkz_compare *compare, double fraction)
+{
+    const size_t unjudged = compare->pair_count - (size_t)compare->all.cases;
+    if (unjudged + compare->only_a_count)
+        fprintf(stderr, "vkzoo: --fail-on: not judged: %zu without a time that counts on both "
+                        "sides, %zu of A missing in B\n", unjudged, compare->only_a_count);
+    if (vkz_compare_worse(compare, fraction))
+        return VKZ_EXIT_FAILED;
+    return compare->all.cases ? VKZ_EXIT_OK : VKZ_EXIT_NOTHING;
 }
 
 int vkz_cmd_compare(const struct vkz_options *options)
@@ -59,30 +77,23 @@ int vkz_cmd_compare(const struct vkz_options *options)
         strcmp(format, "json"))
         return usage("--format: expected text, md, csv or json, found %s", format);
     if (options->fail_on && !parse_fail_on(options->fail_on, &fraction))
-        return usage("--fail-on: expected slower or slower:3%%, found %s", options->fail_on);
+        return usage("--fail-on: expected slower or slower:3%%, with the %% sign, found %s",
+                     options->fail_on);
     enum vkz_status status = VKZ_OK;
     if (!(store = vkz_store_create()))
         status = vkz_error_set(&err, VKZ_FAILED, "out of host memory");
     for (int i = 0; i < 2 && status == VKZ_OK; i++) {
         status = vkz_run_load(options->selectors[i], store, &runs[i], &err);
-        const struct vkz_result_file *file = runs[i].file;
-        for (size_t t = 0; status == VKZ_OK && t < file->trouble_count; t++)
-            fprintf(stderr, "%s:%d: left out: %s\n", file->path, file->troubles[t].line,
-                    file->troubles[t].message);
+        if (status == VKZ_OK)
+            print_troubles(runs[i].file);
     }
     if (status == VKZ_OK)
         status = vkz_compare_create(&runs[0], &runs[1], &compare, &err);
-    int exit_code = VKZ_EXIT_OK;
-    if (status == VKZ_OK) {
-        vkz_compare_print(compare, format, by, stdout, NULL);
-        if (options->fail_on && vkz_compare_worse(compare, fraction))
-            exit_code = VKZ_EXIT_FAILED;
-        // Nothing in common must not pass for nothing slower.
-        if (options->fail_on && compare->pair_count == 0)
-            exit_code = VKZ_EXIT_NOTHING;
-    } else {
-        exit_code = vkz_cli_fail(&err);
-    }
+    if (status == VKZ_OK)
+        status = vkz_compare_print(compare, format, by, stdout, NULL, &err);
+    const int exit_code = status != VKZ_OK    ? vkz_cli_fail(&err)
+                          : options->fail_on ? judged(compare, fraction)
+                                             : VKZ_EXIT_OK;
     vkz_compare_destroy(&compare);
     for (int i = 0; i < 2; i++)
         vkz_run_finish(&runs[i]);

@@ -35,12 +35,23 @@ static bool is_result(const char *name)
     return length > 6 && strcmp(name + length - 6, ".jsonl") == 0;
 }
 
+// A link to a folder may lead back to where it stands.
+static bool is_link(const char *path)
+{
+    struct stat about;
+    return lstat(path, &about) == 0 && S_ISLNK(about.st_mode);
+}
+
 // The result files in and below a folder.
 static enum vkz_status add_folder(struct paths *paths, const char *folder, int depth,
                                   struct vkz_error *err)
 {
     DIR *dir = opendir(folder);
     enum vkz_status status = VKZ_OK;
+    if (!dir && depth > 0) {
+        fprintf(stderr, "vkzoo: cannot read %s: %s; left out\n", folder, strerror(errno));
+        return VKZ_OK;
+    }
     if (!dir)
         return vkz_error_set(err, VKZ_BAD_INPUT, "cannot read %s: %s", folder,
                              strerror(errno));
@@ -52,7 +63,7 @@ static enum vkz_status add_folder(struct paths *paths, const char *folder, int d
                 sizeof path ||
             stat(path, &about) != 0)
             continue;
-        if (S_ISDIR(about.st_mode) && depth < DEEPEST)
+        if (S_ISDIR(about.st_mode) && depth < DEEPEST && !is_link(path))
             status = add_folder(paths, path, depth + 1, err);
         else if (S_ISREG(about.st_mode) && is_result(entry->d_name))
             status = add_path(paths, path, err);
@@ -104,7 +115,7 @@ int vkz_cmd_history(const struct vkz_options *options)
     }
     if (status == VKZ_OK) {
         for (int i = 0; i < dataset->problem_count; i++)
-            fprintf(stderr, "vkzoo: %s\n", dataset->problems[i]);
+            vkz_dataset_print_problem(dataset, i, stderr);
         status = vkz_history_create(dataset, &history, &err);
     }
     if (status == VKZ_OK) {

@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cli/cli.h"
 #include "report/report.h"
@@ -30,6 +31,56 @@ static enum vkz_status write_report(const struct vkz_dataset *dataset, const cha
     return VKZ_OK;
 }
 
+// A report is written beside its place and put there when it is whole, so that nothing is
+// lost by a mistake on the way. What is no file (a pipe, a device) is written as it comes.
+struct output {
+    const char *path;
+    char partial[4096];
+    FILE *file;
+};
+
+static enum vkz_status open_output(struct output *o, const char *path,
+                                   const struct vkz_options *options, struct vkz_error *err)
+{
+    struct stat target, input;
+    const bool exists = stat(path, &target) == 0;
+    o->path = path;
+    for (int i = 0; exists && S_ISREG(target.st_mode) && i < options->selector_count; i++) {
+        if (stat(options->selectors[i], &input) == 0 && input.st_dev == target.st_dev &&
+            input.st_ino == target.st_ino)
+            return vkz_error_set(err, VKZ_BAD_INPUT,
+                                 "--out %s is one of the result files; name another file",
+                                 path);
+    }
+    const bool direct = exists && !S_ISREG(target.st_mode);
+    if (!direct && (size_t)snprintf(o->partial, sizeof o->partial, "%s.partial", path) >=
+                       sizeof o->partial)
+        return vkz_error_set(err, VKZ_BAD_INPUT, "--out: the name is too long");
+    if (direct)
+        o->partial[0] = '\0';
+    o->file = fopen(direct ? path : o->partial, "w");
+    return o->file ? VKZ_OK
+                   : vkz_error_set(err, VKZ_FAILED, "cannot write %s: %s",
+                                   direct ? path : o->partial, strerror(errno));
+}
+
+// Puts the file in its place if all went well, else takes it away.
+static enum vkz_status close_output(struct output *o, enum vkz_status status,
+                                    struct vkz_error *err)
+{
+    if (!o->file)
+        return status;
+    const bool failed = ferror(o->file) != 0;
+    const bool lost = fclose(o->file) != 0 || failed ||
+                      (status == VKZ_OK && o->partial[0] && rename(o->partial, o->path) != 0);
+    if (lost && status == VKZ_OK)
+        status = vkz_error_set(err, VKZ_FAILED, "cannot write %s: %s", o->path,
+                               errno ? strerror(errno) : "a part of it was lost");
+    if (status != VKZ_OK && o->partial[0])
+        remove(o->partial);
+    return status;
+}
+
 int vkz_cmd_report(const struct vkz_options *options)
 {
     static const char *const formats[] = {"html", "md", "csv", "vega"};
@@ -37,6 +88,7 @@ int vkz_cmd_report(const struct vkz_options *options)
     const char *path = options->out;
     struct vkz_dataset *dataset = NULL;
     struct vkz_error err = {0};
+    struct output output = {.file = NULL};
     int known = 0;
     while (known < 4 && strcmp(formats[known], format) != 0)
         known++;
@@ -52,24 +104,18 @@ int vkz_cmd_report(const struct vkz_options *options)
         path = "report.html";
     enum vkz_status status =
         vkz_dataset_load(options->selectors, options->selector_count, &dataset, &err);
-    FILE *out = stdout;
-    if (status == VKZ_OK && path && !(out = fopen(path, "w")))
-        status = vkz_error_set(&err, VKZ_FAILED, "cannot write %s: %s", path,
-                               strerror(errno));
+    if (status == VKZ_OK && path)
+        status = open_output(&output, path, options, &err);
     if (status == VKZ_OK) {
         for (int i = 0; i < dataset->problem_count; i++)
-            fprintf(stderr, "vkzoo: %s\n", dataset->problems[i]);
-        status = write_report(dataset, format, options, out, &err);
+            vkz_dataset_print_problem(dataset, i, stderr);
+        status = write_report(dataset, format, options, path ? output.file : stdout, &err);
     }
-    if (out && out != stdout) {
-        const bool failed = ferror(out) != 0;
-        if ((fclose(out) != 0 || failed) && status == VKZ_OK)
-            status = vkz_error_set(&err, VKZ_FAILED, "cannot write %s: %s", path,
-                                   errno ? strerror(errno) : "a part of it was lost");
-        if (status == VKZ_OK)
-            fprintf(stderr, "%s: %d of %d files, %zu cases\n", path, dataset->run_count,
-                    options->selector_count, dataset->row_count);
-    }
+    status = close_output(&output, status, &err);
+    if (status == VKZ_OK && path)
+        fprintf(stderr, "%s: %d of %d files, %zu case%s\n", path, dataset->run_count,
+                options->selector_count, dataset->row_count,
+                dataset->row_count == 1 ? "" : "s");
     vkz_dataset_destroy(&dataset);
     return status == VKZ_OK ? VKZ_EXIT_OK : vkz_cli_fail(&err);
 }

@@ -156,11 +156,14 @@ static void add_row(yyjson_mut_doc *doc, yyjson_mut_val *point, const struct vkz
                     size_t row, int run)
 {
     const struct vkz_dataset_row *r = &d->rows[row];
+    char asked[160];
     yyjson_mut_obj_add_str(doc, point, "run", d->runs[run].label);
     yyjson_mut_obj_add_str(doc, point, "op", r->op);
     yyjson_mut_obj_add_str(doc, point, "family", r->family);
     yyjson_mut_obj_add_str(doc, point, "case", vkz_dataset_settings(r));
     yyjson_mut_obj_add_str(doc, point, "variant", r->variant);
+    yyjson_mut_obj_add_strcpy(doc, point, "asked",
+                              vkz_asked_text(r->asked_kernel, r->asked_tuning, asked));
 }
 
 static bool add_points(yyjson_mut_doc *doc, yyjson_mut_val *root, const struct vkz_dataset *d)
@@ -216,6 +219,7 @@ static void add_speedups(yyjson_mut_doc *doc, yyjson_mut_val *root,
             vkz_charts_real(doc, point, "slow", 1 / ratio.high, 5);
             vkz_charts_real(doc, point, "fast", 1 / ratio.low, 5);
             yyjson_mut_obj_add_str(doc, point, "verdict", vkz_verdict_name(verdict));
+            yyjson_mut_obj_add_str(doc, point, "kernel", b->kernel);
         }
     }
 }

@@ -15,6 +15,9 @@ struct vkz_chart {
 extern const struct vkz_chart vkz_charts[]; // NULL-terminated
 extern const char vkz_report_css[], vkz_report_js[];
 extern const char vkz_vega_js[], vkz_vega_lite_js[], vkz_vega_embed_js[]; // "" without
+// SHA-256 of these scripts, in base64.
+extern const char vkz_report_js_sha256[], vkz_vega_js_sha256[], vkz_vega_lite_js_sha256[],
+    vkz_vega_embed_js_sha256[];
 
 // Where a row stands in a series of cases that differ in their length alone.
 struct vkz_length {

@@ -167,10 +167,12 @@ static void judge(struct vkz_pair *pair)
     pair->verdict = VKZ_VERDICT_UNKNOWN;
     if (!ran_a || !ran_b) {
         const struct vkz_record *not_ok = ran_a ? b : a;
-        if (ran_a && strcmp(b->status, "skipped") != 0)
+        // Skipped and mistrusted say nothing of b: the other words say that it is wrong.
+        if (ran_a && strcmp(b->status, "skipped") != 0 && strcmp(b->status, "mistrusted") != 0)
             pair->verdict = VKZ_VERDICT_BROKEN;
         snprintf(pair->reason, sizeof pair->reason, "%.30s: %.120s", not_ok->status,
                  not_ok->reason);
+        vkz_text_trim(pair->reason);
         return;
     }
     const char *why_a = worthless(a), *why_b = worthless(b);
@@ -179,11 +181,10 @@ static void judge(struct vkz_pair *pair)
                  why_a ? why_a : why_b);
         return;
     }
-    const bool bytes = a->rate_kind == 'b';
-    if (fabs(bytes ? a->bytes - b->bytes : a->flops - b->flops) > 0) {
+    if (!vkz_record_same_work(a, b)) {
         snprintf(pair->reason, sizeof pair->reason,
                  "the contracts count other %s: not the same work",
-                 bytes ? "bytes" : "flops");
+                 a->rate_kind == 'b' ? "bytes" : "flops");
         return;
     }
     pair->other_spirv = !a->spirv[0] || strcmp(a->spirv, b->spirv) != 0;
@@ -258,6 +259,7 @@ static void name_of(const struct vkz_pair *pair, enum vkz_compare_by by, char ou
         snprintf(out, 96, "%.20s/%.50s.%.20s", r->family, r->kernel, r->variant);
     else
         snprintf(out, 96, "%.20s/%.60s", r->family, r->op);
+    vkz_text_trim(out);
 }
 
 static int compare_means(const void *x, const void *y)

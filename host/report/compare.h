@@ -74,8 +74,10 @@ void vkz_compare_destroy(struct vkz_compare **compare); // takes NULL
 // True when something broke, or is slower by more than `fraction`.
 bool vkz_compare_worse(const struct vkz_compare *compare, double fraction);
 
-// "text", "md", "csv", "json"; false for another name.
-bool vkz_compare_print(const struct vkz_compare *compare, const char *format,
-                       enum vkz_compare_by by, FILE *out, const struct vkz_style *style);
+// "text", "md", "csv" or "json"; VKZ_BAD_INPUT, with the words there are, for another
+// format. `style` NULL: vkz_style_for(out).
+enum vkz_status vkz_compare_print(const struct vkz_compare *compare, const char *format,
+                                  enum vkz_compare_by by, FILE *out,
+                                  const struct vkz_style *style, struct vkz_error *err);
 
 #endif

@@ -102,7 +102,8 @@ static void text_cases(const struct printer *p)
         vkz_print_cell(p->out, p->style, ratio_text(pair->ratio, text), 23, false);
         vkz_print_cell(p->out, p->style, variant_of(pair), 12, false);
         fputc(' ', p->out);
-        vkz_print_text(p->out, p->style, pair->a->name,
+        char name[700];
+        vkz_print_text(p->out, p->style, vkz_record_case(pair->a, name, sizeof name),
                        p->style->width - 48);
         fputc('\n', p->out);
         if (remark(pair, text)[0]) {
@@ -124,9 +125,12 @@ static void text_missing(const struct printer *p, const char *which,
         return;
     fprintf(p->out, "\nonly in %s: %zu\n", which, count);
     for (size_t i = 0; i < count && i < NAMED; i++) {
-        fprintf(p->out, "  %s ", records[i]->asked_variant);
-        vkz_print_text(p->out, p->style, records[i]->name,
-                       p->style->width - 12);
+        char name[700];
+        fprintf(p->out, "  ");
+        vkz_print_text(p->out, p->style, records[i]->asked_variant, 12);
+        fputc(' ', p->out);
+        vkz_print_text(p->out, p->style, vkz_record_case(records[i], name, sizeof name),
+                       p->style->width - 15);
         fputc('\n', p->out);
     }
     if (count > NAMED)
@@ -176,6 +180,24 @@ static void md_mean(const struct printer *p, const struct vkz_mean *mean,
     fprintf(p->out, " |\n");
 }
 
+static void md_missing(const struct printer *p, const char *which,
+                       const struct vkz_record **records, size_t count)
+{
+    enum { NAMED = 50 };
+    char name[700];
+    fprintf(p->out, "\nOnly in %s: %zu case%s%s", which, count, count == 1 ? "" : "s",
+            count ? "\n\n" : ".\n");
+    for (size_t i = 0; i < count && i < NAMED; i++) {
+        fprintf(p->out, "* ");
+        vkz_print_md(p->out, vkz_record_case(records[i], name, sizeof name));
+        fputc(' ', p->out);
+        vkz_print_md(p->out, records[i]->asked_variant);
+        fputc('\n', p->out);
+    }
+    if (count > NAMED)
+        fprintf(p->out, "* and %zu more\n", count - NAMED);
+}
+
 static void print_md(const struct printer *p)
 {
     const struct vkz_compare *c = p->c;
@@ -198,21 +220,21 @@ static void print_md(const struct printer *p)
     for (size_t i = 0; i < c->family_count; i++)
         md_mean(p, &c->families[i], c->families[i].name);
     md_mean(p, &c->all, "all families");
-    fprintf(p->out, "\nOnly in A: %zu cases. Only in B: %zu cases.\n", c->only_a_count,
-            c->only_b_count);
+    md_missing(p, "A", c->only_a, c->only_a_count);
+    md_missing(p, "B", c->only_b, c->only_b_count);
     if (p->by != VKZ_BY_CASE)
         return;
     fprintf(p->out, "\n| verdict | B / A | variant | case | remark |\n|---|---|---|---|---|\n");
     for (size_t i = 0; i < c->pair_count; i++) {
         const struct vkz_pair *pair = &c->pairs[i];
-        char text[160];
+        char text[160], name[700];
         if (pair->verdict == VKZ_VERDICT_SAME)
             continue;
         fprintf(p->out, "| %s | %s | ", vkz_verdict_name(pair->verdict),
                 ratio_text(pair->ratio, text));
         vkz_print_md(p->out, variant_of(pair));
         fprintf(p->out, " | ");
-        vkz_print_md(p->out, pair->a->name);
+        vkz_print_md(p->out, vkz_record_case(pair->a, name, sizeof name));
         fprintf(p->out, " | ");
         vkz_print_md(p->out, remark(pair, text));
         fprintf(p->out, " |\n");
@@ -221,40 +243,68 @@ static void print_md(const struct printer *p)
 
 // ---- CSV ----
 
-static void csv_number(FILE *out, double value)
-{
-    if (isfinite(value))
-        fprintf(out, ",%.9g", value);
-    else
-        fputc(',', out);
-}
-
 static void csv_row(const struct printer *p, const char *verdict, const struct vkz_record *a,
                     const struct vkz_record *b, struct vkz_ratio ratio, const char *text)
 {
     const struct vkz_record *any = a->line ? a : b;
-    const char *const texts[] = {any->op, any->name, any->variant, a->kernel, b->kernel};
+    const char *const texts[] = {any->op,           any->name,         any->variant,
+                                 any->asked_kernel, any->asked_tuning, a->kernel,
+                                 b->kernel};
     vkz_print_csv(p->out, verdict);
     for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
         fputc(',', p->out);
         vkz_print_csv(p->out, texts[i]);
     }
-    csv_number(p->out, a->hot.ns);
-    csv_number(p->out, b->hot.ns);
-    csv_number(p->out, ratio.value);
-    csv_number(p->out, ratio.low);
-    csv_number(p->out, ratio.high);
+    fputc(',', p->out);
+    vkz_print_csv_number(p->out, a->hot.ns, 9);
+    fputc(',', p->out);
+    vkz_print_csv_number(p->out, b->hot.ns, 9);
+    fputc(',', p->out);
+    vkz_print_csv_number(p->out, ratio.value, 9);
+    fputc(',', p->out);
+    vkz_print_csv_number(p->out, ratio.low, 9);
+    fputc(',', p->out);
+    vkz_print_csv_number(p->out, ratio.high, 9);
     fputc(',', p->out);
     vkz_print_csv(p->out, text);
     fputc('\n', p->out);
+}
+
+static void csv_means(const struct printer *p)
+{
+    const struct vkz_compare *c = p->c;
+    const bool kernels = p->by == VKZ_BY_KERNEL;
+    const struct vkz_mean *means = kernels ? c->kernels : c->ops;
+    const size_t count = kernels ? c->kernel_count : c->op_count;
+    fprintf(p->out, "%s,cases,ratio,low,high", kernels ? "kernel" : "op");
+    for (int v = 0; v < VKZ_VERDICTS; v++)
+        fprintf(p->out, ",%s", vkz_verdict_name(v));
+    fputc('\n', p->out);
+    for (size_t i = 0; i < count; i++) {
+        vkz_print_csv(p->out, means[i].name);
+        fprintf(p->out, ",%d", means[i].cases);
+        fputc(',', p->out);
+        vkz_print_csv_number(p->out, means[i].ratio.value, 9);
+        fputc(',', p->out);
+        vkz_print_csv_number(p->out, means[i].ratio.low, 9);
+        fputc(',', p->out);
+        vkz_print_csv_number(p->out, means[i].ratio.high, 9);
+        for (int v = 0; v < VKZ_VERDICTS; v++)
+            fprintf(p->out, ",%d", means[i].verdicts[v]);
+        fputc('\n', p->out);
+    }
 }
 
 static void print_csv(const struct printer *p)
 {
     const struct vkz_compare *c = p->c;
     const struct vkz_ratio none = {(double)NAN, (double)NAN, (double)NAN};
-    fprintf(p->out, "verdict,op,case,variant,kernel_a,kernel_b,a_ns,b_ns,ratio,low,high,"
-                    "remark\n");
+    if (p->by != VKZ_BY_CASE) {
+        csv_means(p);
+        return;
+    }
+    fprintf(p->out, "verdict,op,case,variant,asked_kernel,asked_tuning,kernel_a,kernel_b,"
+                    "a_ns,b_ns,ratio,low,high,remark\n");
     for (size_t i = 0; i < c->pair_count; i++) {
         const struct vkz_pair *pair = &c->pairs[i];
         char text[160];
@@ -308,12 +358,14 @@ static void json_missing(yyjson_mut_doc *doc, yyjson_mut_val *root, const char *
     for (size_t i = 0; i < count; i++) {
         yyjson_mut_val *line = yyjson_mut_arr_add_obj(doc, array);
         yyjson_mut_obj_add_str(doc, line, "case", records[i]->name);
+        yyjson_mut_obj_add_str(doc, line, "asked_kernel", records[i]->asked_kernel);
+        yyjson_mut_obj_add_str(doc, line, "asked_tuning", records[i]->asked_tuning);
         yyjson_mut_obj_add_str(doc, line, "variant",
                                records[i]->asked_variant);
     }
 }
 
-static void print_json(const struct printer *p)
+static bool print_json(const struct printer *p)
 {
     const struct vkz_compare *c = p->c;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
@@ -330,6 +382,8 @@ static void print_json(const struct printer *p)
         yyjson_mut_obj_add_str(doc, o, "op", pair->a->op);
         yyjson_mut_obj_add_str(doc, o, "case", pair->a->name);
         yyjson_mut_obj_add_str(doc, o, "variant", variant_of(pair));
+        yyjson_mut_obj_add_str(doc, o, "asked_kernel", pair->a->asked_kernel);
+        yyjson_mut_obj_add_str(doc, o, "asked_tuning", pair->a->asked_tuning);
         yyjson_mut_obj_add_str(doc, o, "kernel_a", pair->a->kernel);
         yyjson_mut_obj_add_str(doc, o, "kernel_b", pair->b->kernel);
         yyjson_mut_obj_add_bool(doc, o, "same_spirv", !pair->other_spirv);
@@ -344,28 +398,33 @@ static void print_json(const struct printer *p)
     json_means(doc, root, "ops", c->ops, c->op_count);
     json_means(doc, root, "families", c->families, c->family_count);
     json_means(doc, root, "all", &c->all, 1);
-    char *text = yyjson_mut_write(doc, YYJSON_WRITE_PRETTY_TWO_SPACES, NULL);
-    fputs(text ? text : "{}", p->out);
-    fputc('\n', p->out);
+    // A path may be no UTF-8.
+    char *text = yyjson_mut_write(
+        doc, YYJSON_WRITE_PRETTY_TWO_SPACES | YYJSON_WRITE_ALLOW_INVALID_UNICODE, NULL);
+    if (text)
+        fprintf(p->out, "%s\n", text);
+    const bool written = text != NULL;
     free(text);
     yyjson_mut_doc_free(doc);
+    return written;
 }
 
-bool vkz_compare_print(const struct vkz_compare *compare, const char *format,
-                       enum vkz_compare_by by, FILE *out, const struct vkz_style *style)
+enum vkz_status vkz_compare_print(const struct vkz_compare *compare, const char *format,
+                                  enum vkz_compare_by by, FILE *out,
+                                  const struct vkz_style *style, struct vkz_error *err)
 {
-    static const struct {
-        const char *name;
-        void (*print)(const struct printer *p);
-    } formats[] = {{"text", print_text}, {"md", print_md}, {"csv", print_csv},
-                   {"json", print_json}};
     const struct vkz_style own = vkz_style_for(out);
     const struct printer p = {compare, by, out, style ? style : &own};
-    for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
-        if (strcmp(formats[i].name, format) == 0) {
-            formats[i].print(&p);
-            return true;
-        }
-    }
-    return false;
+    if (strcmp(format, "text") == 0)
+        print_text(&p);
+    else if (strcmp(format, "md") == 0)
+        print_md(&p);
+    else if (strcmp(format, "csv") == 0)
+        print_csv(&p);
+    else if (strcmp(format, "json") != 0)
+        return vkz_error_set(err, VKZ_BAD_INPUT,
+                             "--format: expected text, md, csv or json, found %s", format);
+    else if (!print_json(&p))
+        return vkz_error_set(err, VKZ_FAILED, "out of host memory");
+    return VKZ_OK;
 }

@@ -3,11 +3,22 @@
 #define _POSIX_C_SOURCE 200809L // strdup
 #include "report/dataset.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "report/json.h"
+#include "report/judge.h"
+#include "report/text.h"
+
+void vkz_dataset_print_problem(const struct vkz_dataset *d, int index, FILE *out)
+{
+    const struct vkz_style style = vkz_style_for(out);
+    fputs("vkzoo: ", out);
+    vkz_print_text(out, &style, d->problems[index], INT_MAX);
+    fputc('\n', out);
+}
 
 static bool add_problem(struct vkz_dataset *d, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
@@ -31,24 +42,28 @@ static bool add_problem(struct vkz_dataset *d, const char *format, ...)
     return true;
 }
 
-static bool same_run(const struct vkz_run *a, const struct vkz_run *b)
-{
-    return a->record_count == b->record_count &&
-           yyjson_equals(a->file->header, b->file->header);
-}
-
 // What was left out of a run's file: the first lines by name, the others counted.
 static bool add_troubles(struct vkz_dataset *d, const struct vkz_result_file *file)
 {
     enum { NAMED = 5 };
     bool added = true;
     for (size_t t = 0; t < file->trouble_count && t < NAMED; t++)
-        added = added && add_problem(d, "%s:%d: left out: %s", file->path,
-                                     file->troubles[t].line, file->troubles[t].message);
+        added = added && add_problem(d, "%s:%d: %s", file->path, file->troubles[t].line,
+                                     file->troubles[t].message);
     if (file->trouble_count > NAMED)
         added = added && add_problem(d, "%s: %zu more lines left out", file->path,
                                      file->trouble_count - NAMED);
     return added;
+}
+
+// The run whose header this one has, -1 without: a copy, or a part of one.
+static int same_run(const struct vkz_dataset *d, const struct vkz_run *run)
+{
+    for (int r = 0; r < d->run_count; r++) {
+        if (yyjson_equals(d->runs[r].file->header, run->file->header))
+            return r;
+    }
+    return -1;
 }
 
 static enum vkz_status load_file(struct vkz_dataset *d, const char *path,
@@ -57,24 +72,29 @@ static enum vkz_status load_file(struct vkz_dataset *d, const char *path,
     struct vkz_run *run = &d->runs[d->run_count];
     struct vkz_error inner = {VKZ_OK, ""};
     const enum vkz_status status = vkz_run_load(path, d->store, run, &inner);
-    bool added = true, used = status == VKZ_OK;
-    if (!used && status != VKZ_BAD_INPUT) {
+    bool added = true;
+    if (status != VKZ_OK) {
         vkz_run_finish(run);
-        return vkz_error_set(err, status, "%s", inner.message);
-    }
-    if (!used)
+        if (status != VKZ_BAD_INPUT)
+            return vkz_error_set(err, status, "%s", inner.message);
         added = add_problem(d, "%s", inner.message);
-    for (int r = 0; used && r < d->run_count; r++) {
-        if (same_run(&d->runs[r], run)) {
-            added = add_problem(d, "%s: the same run as %s; left out", path,
-                                d->runs[r].file->path);
-            used = false;
-        }
+        return added ? VKZ_OK : vkz_error_set(err, VKZ_FAILED, "out of host memory");
     }
-    if (used) {
+    const int same = same_run(d, run);
+    if (same < 0) {
         d->run_count++;
         added = add_troubles(d, run->file);
     } else {
+        // Of a run and a part of it the whole counts.
+        struct vkz_run *kept = &d->runs[same];
+        const bool fuller = run->record_count > kept->record_count;
+        const struct vkz_run out = fuller ? *kept : *run;
+        *kept = fuller ? *run : *kept;
+        *run = out;
+        added = add_problem(d, "%s: %s run as %s; left out", run->file->path,
+                            run->record_count < kept->record_count ? "a part of the same"
+                                                                   : "the same",
+                            kept->file->path);
         vkz_run_finish(run);
     }
     return added ? VKZ_OK : vkz_error_set(err, VKZ_FAILED, "out of host memory");
@@ -87,23 +107,47 @@ enum driver_words { NO_DRIVER, DRIVER_VERSION, WHOLE_DRIVER };
 // What tells the runs apart, from the shortest on; the last always does.
 static const struct naming {
     enum driver_words driver;
+    bool whole_name; // with what is in parentheses
     bool commit;
     int date_length; // of "2026-11-21T21:59:46Z"; 0: none
     bool number;
 } namings[] = {
-    {NO_DRIVER, false, 0, false},    {DRIVER_VERSION, false, 0, false},
-    {WHOLE_DRIVER, false, 0, false}, {DRIVER_VERSION, true, 0, false},
-    {DRIVER_VERSION, false, 10, false}, {DRIVER_VERSION, false, 16, false},
-    {WHOLE_DRIVER, true, 20, false}, {DRIVER_VERSION, false, 16, true},
+    {NO_DRIVER, false, false, 0, false},    {DRIVER_VERSION, false, false, 0, false},
+    {WHOLE_DRIVER, false, false, 0, false}, {DRIVER_VERSION, true, false, 0, false},
+    {DRIVER_VERSION, false, true, 0, false}, {DRIVER_VERSION, false, false, 10, false},
+    {DRIVER_VERSION, false, false, 16, false}, {WHOLE_DRIVER, true, true, 20, false},
+    {DRIVER_VERSION, false, false, 16, true},
 };
 
-// `words` without what is in parentheses, at most `most` characters, behind a comma.
+// "Intel(R) Arc(TM) A770 Graphics (DG2)" without marks, and without what is in parentheses
+// behind the name.
+static void plain_name(const char *name, bool whole, char out[80])
+{
+    static const char *const marks[] = {"(R)", "(TM)", "(r)", "(tm)", "(C)"};
+    size_t used = 0;
+    while (*name && used < 79) {
+        size_t skip = 0;
+        for (size_t m = 0; m < sizeof marks / sizeof *marks && !skip; m++)
+            skip = strncmp(name, marks[m], strlen(marks[m])) == 0 ? strlen(marks[m]) : 0;
+        if (!skip && !whole && used > 0 && strncmp(name, " (", 2) == 0)
+            break;
+        if (skip)
+            name += skip;
+        else
+            out[used++] = *name++;
+    }
+    out[used] = '\0';
+}
+
+// `words` up to any of `stop`, at most `most` characters, behind a comma.
 static int add_words(char out[120], int used, const char *words, const char *stop, int most)
 {
     int length = (int)strcspn(words, stop);
     length = length < most ? length : most;
     while (length > 0 && words[length - 1] == ' ')
         length--;
+    while (length > 0 && (words[length] & 0xc0) == 0x80)
+        length--; // not within a character
     if (length > 0)
         used += snprintf(out + used, 120 - (size_t)used, "%s%.*s", used ? ", " : "", length,
                          words);
@@ -118,10 +162,9 @@ static void name_run(const struct vkz_run *run, const struct naming *n, int numb
     yyjson_val *header = run->file->header;
     yyjson_val *device = vkz_json_object(header, "device");
     const char *driver = vkz_json_text(device, "driver_info");
-    char date[24];
-    int used = add_words(out, 0, vkz_json_text(device, "name"), "(", 40);
-    if (used == 0)
-        used = add_words(out, 0, "unnamed device", "", 40);
+    char date[24], name[80];
+    plain_name(vkz_json_text(device, "name"), n->whole_name, name);
+    int used = add_words(out, 0, name[0] ? name : "unnamed device", "", 50);
     if (n->driver != NO_DRIVER)
         used = add_words(out, used, driver, n->driver == WHOLE_DRIVER ? "(" : "(-+", 30);
     if (n->commit)
@@ -133,6 +176,18 @@ static void name_run(const struct vkz_run *run, const struct naming *n, int numb
     used = add_words(out, used, date, "", n->date_length);
     if (n->number)
         snprintf(out + used, 120 - (size_t)used, ", file %d", number);
+}
+
+// What stays when drivers are updated: runs of one device can be compared over time.
+static void name_device(const struct vkz_run *run, char out[120])
+{
+    yyjson_val *device = vkz_json_object(run->file->header, "device");
+    const char *driver = vkz_json_text(device, "driver");
+    char name[80];
+    plain_name(vkz_json_text(device, "name"), false, name);
+    const int used = add_words(out, 0, name[0] ? name : "unnamed device", "", 79);
+    if (strcmp(name, driver) != 0)
+        add_words(out, used, driver, "", 38);
 }
 
 static bool labels_unique(const struct vkz_dataset *d)
@@ -151,7 +206,7 @@ static void label_runs(struct vkz_dataset *d)
 {
     enum { NAMINGS = sizeof namings / sizeof *namings };
     for (int r = 0; r < d->run_count; r++)
-        name_run(&d->runs[r], &namings[0], 0, d->runs[r].device);
+        name_device(&d->runs[r], d->runs[r].device);
     for (int n = 0; n < NAMINGS; n++) {
         for (int r = 0; r < d->run_count; r++)
             name_run(&d->runs[r], &namings[n], r + 1, d->runs[r].label);
@@ -164,7 +219,7 @@ static void label_runs(struct vkz_dataset *d)
 
 // A record and the run it is of, while rows are being collected.
 struct entry {
-    const struct vkz_record *record;
+    struct vkz_record *record;
     int run;
 };
 
@@ -210,11 +265,20 @@ static void fill_rows(struct vkz_dataset *d, const struct entry *entries, size_t
 {
     for (size_t i = 0; i < d->row_count * (size_t)d->run_count; i++)
         d->points[i] = &vkz_record_none;
-    size_t row = 0;
+    size_t row = 0, first = 0;
     for (size_t i = 0; i < n; i++) {
-        row += i > 0 && compare_keys(&entries[i - 1], &entries[i]) != 0;
+        struct vkz_record *record = entries[i].record;
+        if (i > 0 && compare_keys(&entries[i - 1], &entries[i]) != 0) {
+            row++;
+            first = i;
+        }
+        // A contract may come to count otherwise: times of other work are not compared.
+        if (!vkz_record_same_work(entries[first].record, record)) {
+            record->marks |= VKZ_MARK_OTHER_WORK;
+            record->counts = false;
+        }
         d->rows[row].points = d->points + row * (size_t)d->run_count;
-        d->rows[row].points[entries[i].run] = entries[i].record;
+        d->rows[row].points[entries[i].run] = record;
     }
 }
 
@@ -246,6 +310,16 @@ static enum vkz_status collect_rows(struct vkz_dataset *d, struct vkz_error *err
     return enough ? VKZ_OK : vkz_error_set(err, VKZ_FAILED, "out of host memory");
 }
 
+// Every file's trouble: the last in the error, those before it on lines of their own.
+static enum vkz_status no_run(const struct vkz_dataset *d, struct vkz_error *err)
+{
+    for (int i = 0; i + 1 < d->problem_count; i++)
+        vkz_dataset_print_problem(d, i, stderr);
+    return vkz_error_set(err, VKZ_BAD_INPUT, "%s",
+                         d->problem_count ? d->problems[d->problem_count - 1]
+                                          : "no result file was named");
+}
+
 enum vkz_status vkz_dataset_load(const char *const *paths, int path_count,
                                  struct vkz_dataset **out, struct vkz_error *err)
 {
@@ -263,9 +337,7 @@ enum vkz_status vkz_dataset_load(const char *const *paths, int path_count,
     for (int i = 0; i < path_count && status == VKZ_OK; i++)
         status = load_file(d, paths[i], err);
     if (status == VKZ_OK && d->run_count == 0)
-        status = vkz_error_set(err, VKZ_BAD_INPUT, "%s",
-                               d->problem_count ? d->problems[0]
-                                                : "no result file was named");
+        status = no_run(d, err);
     if (status == VKZ_OK) {
         label_runs(d);
         status = collect_rows(d, err);

@@ -4,6 +4,8 @@
 #ifndef VKZ_REPORT_DATASET_H
 #define VKZ_REPORT_DATASET_H
 
+#include <stdio.h>
+
 #include "report/run.h"
 
 // A case, a variant and what was asked for by name.
@@ -30,6 +32,8 @@ struct vkz_dataset {
 enum vkz_status vkz_dataset_load(const char *const *paths, int path_count,
                                  struct vkz_dataset **out, struct vkz_error *err);
 void vkz_dataset_destroy(struct vkz_dataset **dataset); // takes NULL
+// A problem as one line, whatever bytes a file's text has.
+void vkz_dataset_print_problem(const struct vkz_dataset *dataset, int index, FILE *out);
 
 // Geometric mean of the times of `run` over those of `baseline`, on the rows of a family
 // (NULL: families weigh the same) that both have; ops weigh the same in their family.

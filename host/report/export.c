@@ -55,11 +55,23 @@ static yyjson_mut_val *add_benchmark(yyjson_mut_doc *doc, yyjson_mut_val *array,
     return b;
 }
 
+// JSON has no word for what is not finite: it is left out.
+static void add_finite(yyjson_mut_doc *doc, yyjson_mut_val *b, const char *key, double value)
+{
+    if (isfinite(value))
+        yyjson_mut_obj_add_real(doc, b, key, value);
+}
+
+static int64_t count_of(double value, int64_t otherwise)
+{
+    return value >= 1 && value < 1e15 ? (int64_t)value : otherwise;
+}
+
 // Times are the device's: there is no time of the CPU, and both fields hold the same.
 static void add_time(yyjson_mut_doc *doc, yyjson_mut_val *b, double value, const char *unit)
 {
-    yyjson_mut_obj_add_real(doc, b, "real_time", value);
-    yyjson_mut_obj_add_real(doc, b, "cpu_time", value);
+    add_finite(doc, b, "real_time", value);
+    add_finite(doc, b, "cpu_time", value);
     yyjson_mut_obj_add_str(doc, b, "time_unit", unit);
 }
 
@@ -67,9 +79,9 @@ static void add_rates(yyjson_mut_doc *doc, yyjson_mut_val *b,
                       const struct vkz_dataset_row *row, double ns)
 {
     if (row->flops > 0 && ns > 0)
-        yyjson_mut_obj_add_real(doc, b, "items_per_second", row->flops / ns * 1e9);
+        add_finite(doc, b, "items_per_second", row->flops / ns * 1e9);
     if (row->bytes > 0 && ns > 0)
-        yyjson_mut_obj_add_real(doc, b, "bytes_per_second", row->bytes / ns * 1e9);
+        add_finite(doc, b, "bytes_per_second", row->bytes / ns * 1e9);
 }
 
 // A repetition a sample, so that the U test of other tools has what it needs.
@@ -86,8 +98,7 @@ static void add_timing(yyjson_mut_doc *doc, yyjson_mut_val *array,
         yyjson_mut_obj_add_uint(doc, b, "repetitions", repetitions);
         yyjson_mut_obj_add_uint(doc, b, "repetition_index", i);
         yyjson_mut_obj_add_int(doc, b, "threads", 1);
-        yyjson_mut_obj_add_int(doc, b, "iterations",
-                               timing->per_batch >= 1 ? (int64_t)timing->per_batch : 1);
+        yyjson_mut_obj_add_int(doc, b, "iterations", count_of(timing->per_batch, 1));
         add_time(doc, b, ns, "ns");
         add_rates(doc, b, row, ns);
     }
@@ -129,7 +140,7 @@ static enum vkz_status export_google(const struct vkz_dataset *d, FILE *out,
     yyjson_mut_obj_add_str(doc, context, "host_name", d->runs[0].label);
     yyjson_mut_obj_add_str(doc, context, "executable", "vkzoo");
     const double units = vkz_json_number(device, "compute_units");
-    yyjson_mut_obj_add_int(doc, context, "num_cpus", units >= 1 ? (int64_t)units : 1);
+    yyjson_mut_obj_add_int(doc, context, "num_cpus", count_of(units, 1));
     yyjson_mut_obj_add_int(doc, context, "mhz_per_cpu", 0);
     yyjson_mut_obj_add_bool(doc, context, "cpu_scaling_enabled", false);
     yyjson_mut_obj_add_arr(doc, context, "caches");

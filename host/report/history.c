@@ -227,9 +227,10 @@ static const char *driver_of(const struct vkz_dataset *d, int run)
 
 static void case_text(const struct vkz_series *s, char *out, size_t size)
 {
-    const char *kernel = s->row->asked_kernel;
-    snprintf(out, size, "%s %s%s%s", s->row->name, s->row->variant, kernel[0] ? " " : "",
-             kernel);
+    char asked[160];
+    vkz_asked_text(s->row->asked_kernel, s->row->asked_tuning, asked);
+    snprintf(out, size, "%s %s%s%s", s->row->name, s->row->variant, asked[0] ? " " : "", asked);
+    vkz_text_trim(out);
 }
 
 // "16.9 % slower at 0123abcd (2026-11-21), driver Mesa 26.1.6 from here".
@@ -316,11 +317,14 @@ static void print_md(const struct vkz_history *h, FILE *out)
                  "|---|---|---|---:|---:|---:|---:|---|\n");
     for (size_t i = 0; i < h->count; i++) {
         const struct vkz_series *s = &h->series[i];
-        char number[VKZ_NUMBER_MAX], text[300];
+        char number[VKZ_NUMBER_MAX], text[300], asked[160];
         fprintf(out, "| ");
         vkz_print_md(out, s->device);
         fprintf(out, " | ");
         vkz_print_md(out, s->row->name);
+        vkz_asked_text(s->row->asked_kernel, s->row->asked_tuning, asked);
+        fprintf(out, asked[0] ? " " : "");
+        vkz_print_md(out, asked);
         fprintf(out, " | ");
         vkz_print_md(out, s->row->variant);
         fprintf(out, " | %d | ", s->count);
@@ -353,23 +357,32 @@ static int level_of(const struct vkz_series *s, int i)
 static void print_csv(const struct vkz_history *h, FILE *out)
 {
     const struct vkz_dataset *d = h->dataset;
-    fprintf(out, "device,case,variant,kernel,started,commit,driver,ns,low_ns,high_ns,level,"
-                 "noise\n");
+    fprintf(out, "device,case,variant,asked_kernel,asked_tuning,kernel,started,commit,driver,"
+                 "ns,low_ns,high_ns,level,noise\n");
     for (size_t i = 0; i < h->count; i++) {
         const struct vkz_series *s = &h->series[i];
         for (int r = 0; r < s->count; r++) {
             const struct vkz_record *p = s->row->points[s->runs[r]];
-            const char *texts[] = {s->device, s->row->name, s->row->variant, p->kernel,
-                                   started(d, s->runs[r]), commit_of(d, s->runs[r]),
+            const char *texts[] = {s->device,
+                                   s->row->name,
+                                   s->row->variant,
+                                   s->row->asked_kernel,
+                                   s->row->asked_tuning,
+                                   p->kernel,
+                                   started(d, s->runs[r]),
+                                   commit_of(d, s->runs[r]),
                                    driver_of(d, s->runs[r])};
+            const double times[] = {p->hot.ns, p->hot.low, p->hot.high};
             for (size_t t = 0; t < sizeof texts / sizeof *texts; t++) {
                 vkz_print_csv(out, texts[t]);
                 fprintf(out, ",");
             }
-            fprintf(out, "%.17g,%.17g,%.17g,%d,", p->hot.ns, p->hot.low, p->hot.high,
-                    level_of(s, r));
-            if (isfinite(s->noise))
-                fprintf(out, "%.6g", s->noise);
+            for (size_t t = 0; t < sizeof times / sizeof *times; t++) {
+                vkz_print_csv_number(out, times[t], 17);
+                fprintf(out, ",");
+            }
+            fprintf(out, "%d,", level_of(s, r));
+            vkz_print_csv_number(out, s->noise, 6);
             fprintf(out, "\n");
         }
     }
@@ -387,6 +400,8 @@ static bool print_json(const struct vkz_history *h, FILE *out)
         yyjson_mut_obj_add_str(doc, o, "device", s->device);
         yyjson_mut_obj_add_str(doc, o, "case", s->row->name);
         yyjson_mut_obj_add_str(doc, o, "variant", s->row->variant);
+        yyjson_mut_obj_add_str(doc, o, "asked_kernel", s->row->asked_kernel);
+        yyjson_mut_obj_add_str(doc, o, "asked_tuning", s->row->asked_tuning);
         if (isfinite(s->noise))
             yyjson_mut_obj_add_real(doc, o, "noise", s->noise);
         else

@@ -56,10 +56,11 @@ void vkz_html_section(const struct vkz_html *p, const char *id, const char *titl
 
 void vkz_html_begin_table(const struct vkz_html *p, const char *id, const char *caption)
 {
-    fprintf(p->out,
-            "<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"%s\">"
-            "<table id=\"%s\"><caption>%s</caption>\n",
-            caption, id, caption);
+    fputs("<div class=\"scroll\" tabindex=\"0\" role=\"region\" aria-label=\"", p->out);
+    vkz_html_text(p, caption);
+    fprintf(p->out, "\"><table id=\"%s\">", id);
+    vkz_html_element(p, "caption", caption);
+    fputc('\n', p->out);
 }
 
 void vkz_html_end_table(const struct vkz_html *p)

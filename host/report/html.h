@@ -33,6 +33,9 @@ void vkz_html_run_headings(const struct vkz_html *p);
 // `sort` orders the column, `shown` is what is read; a dash for NaN.
 void vkz_html_number_cell(const struct vkz_html *p, double sort, const char *shown);
 
+// "noisy, few samples": what enum vkz_mark says; "" for nothing.
+void vkz_page_marks(unsigned marks, char out[160]);
+
 // ---- Sections with a table a run in its columns ----
 
 void vkz_page_capability(const struct vkz_html *p);

@@ -22,6 +22,7 @@ enum vkz_mark {
     VKZ_MARK_NOISY = 1 << 4,
     VKZ_MARK_FEW = 1 << 5,        // few samples, because the budget ended
     VKZ_MARK_SUBSTITUTE = 1 << 6, // held against another unit's ceiling: says little
+    VKZ_MARK_OTHER_WORK = 1 << 7, // the contract counted other work than in the first run
 };
 
 // The marks of a case line, an OR of enum vkz_mark. Takes any value.

@@ -109,11 +109,12 @@ static const char *started(const struct vkz_html *p, int run)
     return vkz_json_text(p->d->runs[run].file->header, "started");
 }
 
+// True when `a` has a time of a case that `b` ran, or should have.
 static bool in_common(const struct vkz_html *p, int a, int b)
 {
     for (size_t i = 0; i < p->d->row_count; i++) {
         const struct vkz_dataset_row *row = &p->d->rows[i];
-        if (row->points[a]->line && row->points[b]->line)
+        if (row->points[a]->counts && strcmp(row->points[b]->verb, "bench") == 0)
             return true;
     }
     return false;
@@ -162,8 +163,10 @@ static void change(const struct vkz_html *p, int a, int b, const struct vkz_comp
             verdicts[VKZ_VERDICT_BROKEN] ==
         0)
         return;
-    snprintf(line, sizeof line, "changes-%d", b);
-    vkz_html_begin_table(p, line, "Changes");
+    char id[32];
+    snprintf(id, sizeof id, "changes-%d", b);
+    snprintf(line, sizeof line, "Changes to %s", p->d->runs[b].label);
+    vkz_html_begin_table(p, id, line);
     fputs("<thead><tr><th scope=\"col\">verdict</th><th scope=\"col\" "
           "class=\"number\">ratio</th><th scope=\"col\">variant</th><th "
           "scope=\"col\">case</th><th scope=\"col\">remark</th></tr></thead><tbody>",
@@ -261,7 +264,7 @@ static void charts(const struct vkz_html *p)
         vkz_html_section(p, chart->name, chart->title, chart->note);
         fprintf(
             p->out,
-            "<div class=\"chart\" data-chart=\"%s\" role=\"img\" aria-label=\"%s\">"
+            "<div class=\"chart\" data-chart=\"%s\" role=\"group\" aria-label=\"%s\">"
             "<p class=\"no-chart\">%s</p></div></section>",
             chart->name, chart->title,
             vkz_report_has_charts()
@@ -274,45 +277,69 @@ static void charts(const struct vkz_html *p)
 
 // ---- The page ----
 
-static void script(const struct vkz_html *p, const char *source)
-{
-    if (source[0])
-        fprintf(p->out, "<script>%s</script>\n", source);
-}
+static const struct {
+    const char *source, *sha256;
+} scripts[] = {
+    {vkz_vega_js, vkz_vega_js_sha256},
+    {vkz_vega_lite_js, vkz_vega_lite_js_sha256},
+    {vkz_vega_embed_js, vkz_vega_embed_js_sha256},
+    {vkz_report_js, vkz_report_js_sha256},
+};
+enum { SCRIPTS = sizeof scripts / sizeof *scripts };
 
-enum vkz_status vkz_report_html(const struct vkz_dataset *d, FILE *out,
-                                struct vkz_error *err)
+// Nothing may be loaded, and no script run but those above: should a text ever get past
+// the escapes, it is a text still. Vega compiles its expressions, hence unsafe-eval.
+static void head(const struct vkz_html *p)
 {
-    const struct vkz_html page = {d, out}, *p = &page;
     fputs("<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\">"
           "<meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">"
           "<meta http-equiv=\"Content-Security-Policy\" content=\"default-src 'none'; "
-          "script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
-          "img-src data: blob:\"><link rel=\"icon\" href=\"data:,\">"
-          "<title>vkzoo report</title><style>",
-          out);
-    fputs(vkz_report_css, out);
-    fputs("</style></head><body><a class=\"skip\" href=\"#cases\">Skip to the cases</a>"
-          "<header><h1>vkzoo report</h1><p>",
-          out);
-    fprintf(out, "%d %s, %zu cases.", d->run_count, d->run_count == 1 ? "run" : "runs",
-            d->row_count);
-    fputs("</p><p class=\"needs-script\"><button id=\"theme\" type=\"button\">Light or "
-          "dark</button> <button id=\"link\" type=\"button\">Copy a link to this "
-          "view</button></p></header><nav aria-label=\"Sections\"><ul>",
-          out);
-    static const char *const before[][2] = {{"runs", "runs"}, {"means", "means"}};
-    static const char *const after[][2] = {{"capability", "what runs"},
-                                           {"launch", "launch"},
-                                           {"tuning", "tuning"},
-                                           {"cases", "cases"}};
-    for (size_t i = 0; i < 2; i++)
-        fprintf(out, "<li><a href=\"#%s\">%s</a></li>", before[i][0], before[i][1]);
+          "script-src 'unsafe-eval'",
+          p->out);
+    for (size_t i = 0; i < SCRIPTS; i++) {
+        if (scripts[i].source[0])
+            fprintf(p->out, " 'sha256-%s'", scripts[i].sha256);
+    }
+    fputs("; style-src 'unsafe-inline'; img-src data: blob:\">"
+          "<link rel=\"icon\" href=\"data:,\"><title>vkzoo report</title><style>",
+          p->out);
+    fputs(vkz_report_css, p->out);
+    fputs("</style></head>", p->out);
+}
+
+static void link_to(const struct vkz_html *p, const char *id, const char *name)
+{
+    fprintf(p->out, "<li><a href=\"#%s\">%s</a></li>", id, name);
+}
+
+static void header(const struct vkz_html *p)
+{
+    bool changes = false;
+    for (int r = 0; r < p->d->run_count; r++)
+        changes = changes || earlier_run(p, r) >= 0;
+    fprintf(p->out,
+            "<body><a class=\"skip\" href=\"#cases\">Skip to the cases</a><header>"
+            "<h1>vkzoo report</h1><p>%d run%s, %zu case%s.</p><p class=\"needs-script\">"
+            "<button id=\"theme\" type=\"button\">Light or dark</button> "
+            "<button id=\"link\" type=\"button\">Copy a link to this view</button></p>"
+            "</header><nav aria-label=\"Sections\"><ul>",
+            p->d->run_count, p->d->run_count == 1 ? "" : "s", p->d->row_count,
+            p->d->row_count == 1 ? "" : "s");
+    link_to(p, "runs", "runs");
+    if (changes)
+        link_to(p, "changes", "changes");
+    link_to(p, "means", "means");
     for (const struct vkz_chart *chart = vkz_charts; chart->name; chart++)
-        fprintf(out, "<li><a href=\"#%s\">%s</a></li>", chart->name, chart->name);
-    for (size_t i = 0; i < 4; i++)
-        fprintf(out, "<li><a href=\"#%s\">%s</a></li>", after[i][0], after[i][1]);
-    fputs("</ul></nav><main>", out);
+        link_to(p, chart->name, chart->name);
+    link_to(p, "capability", "what runs");
+    link_to(p, "launch", "launch");
+    link_to(p, "tuning", "tuning");
+    link_to(p, "cases", "cases");
+    fputs("</ul></nav>", p->out);
+}
+
+static enum vkz_status sections(const struct vkz_html *p, struct vkz_error *err)
+{
     runs_section(p);
     enum vkz_status status = changes_section(p, err);
     if (status != VKZ_OK)
@@ -322,25 +349,39 @@ enum vkz_status vkz_report_html(const struct vkz_dataset *d, FILE *out,
     vkz_page_capability(p);
     vkz_page_launch(p);
     status = vkz_page_tuning(p, err);
-    if (status != VKZ_OK)
-        return status;
-    vkz_page_cases(p);
+    if (status == VKZ_OK)
+        vkz_page_cases(p);
+    return status;
+}
+
+static enum vkz_status data(const struct vkz_html *p, struct vkz_error *err)
+{
+    fputs("<script type=\"application/json\" id=\"data\">", p->out);
+    const enum vkz_status status = vkz_page_data(p->d, p->out, err);
+    fputs("</script>\n<script type=\"application/json\" id=\"specs\">{", p->out);
+    for (const struct vkz_chart *chart = vkz_charts; chart->name; chart++)
+        fprintf(p->out, "%s\"%s\":%s", chart == vkz_charts ? "" : ",", chart->name,
+                chart->spec);
+    fputs("}</script>\n", p->out);
+    return status;
+}
+
+enum vkz_status vkz_report_html(const struct vkz_dataset *d, FILE *out,
+                                struct vkz_error *err)
+{
+    const struct vkz_html page = {d, out}, *p = &page;
+    head(p);
+    header(p);
+    fputs("<main>", out);
+    enum vkz_status status = sections(p, err);
     fputs("</main><div id=\"detail\" role=\"dialog\" aria-label=\"Case\" hidden></div>\n",
           out);
-    fputs("<script type=\"application/json\" id=\"data\">", out);
-    status = vkz_page_data(d, out, err);
-    if (status != VKZ_OK)
-        return status;
-    fputs("</script>\n", out);
-    fputs("<script type=\"application/json\" id=\"specs\">{", out);
-    for (const struct vkz_chart *chart = vkz_charts; chart->name; chart++)
-        fprintf(out, "%s\"%s\":%s", chart == vkz_charts ? "" : ",", chart->name,
-                chart->spec);
-    fputs("}</script>\n", out);
-    script(p, vkz_vega_js);
-    script(p, vkz_vega_lite_js);
-    script(p, vkz_vega_embed_js);
-    script(p, vkz_report_js);
+    if (status == VKZ_OK)
+        status = data(p, err);
+    for (size_t i = 0; i < SCRIPTS; i++) {
+        if (scripts[i].source[0])
+            fprintf(out, "<script>%s</script>\n", scripts[i].source);
+    }
     fputs("</body></html>\n", out);
-    return VKZ_OK;
+    return status;
 }

@@ -12,7 +12,7 @@
 
 enum {
     DETAILED_POINTS = 20000, // of more the page has no samples: it must stay fit to open
-    PAIRED_RUNS = 16,        // of more the verdicts are against the first run only
+    PAIRS = 500000,          // of more pairs of runs only those with the first are judged
     STRIP_DOTS = 60,         // samples that one strip shows
 };
 
@@ -83,26 +83,31 @@ static const char letters[VKZ_VERDICTS] = {[VKZ_VERDICT_BROKEN] = ' ',
                                            [VKZ_VERDICT_UNKNOWN] = '?',
                                            [VKZ_VERDICT_SAME] = '='};
 
-static void add_verdicts(yyjson_mut_doc *doc, yyjson_mut_val *array,
+static bool all_pairs(const struct vkz_dataset *d)
+{
+    return (double)d->row_count * d->run_count * (d->run_count - 1) / 2 <= PAIRS;
+}
+
+static bool add_verdicts(yyjson_mut_doc *doc, yyjson_mut_val *array,
                          const struct vkz_dataset *d, const struct vkz_dataset_row *row)
 {
-    const int baselines = d->run_count <= PAIRED_RUNS ? d->run_count - 1 : 1;
-    char text[PAIRED_RUNS * PAIRED_RUNS], *wide = NULL, *at = text;
-    if (d->run_count > PAIRED_RUNS)
-        at = wide = malloc((size_t)d->run_count);
+    const int runs = d->run_count, baselines = all_pairs(d) ? runs : 1;
+    char *text = malloc((size_t)baselines * (size_t)runs);
     size_t used = 0;
-    for (int a = 0; at && a < baselines; a++) {
-        for (int b = a + 1; b < d->run_count; b++) {
+    for (int a = 0; text && a < baselines; a++) {
+        for (int b = a + 1; b < runs; b++) {
             const struct vkz_record *x = row->points[a], *y = row->points[b];
             struct vkz_ratio ratio;
             char reason[160];
-            at[used++] = !x->counts || !y->counts
-                             ? ' '
-                             : letters[vkz_compare_times(&x->hot, &y->hot, &ratio, reason)];
+            text[used++] =
+                !x->counts || !y->counts
+                    ? ' '
+                    : letters[vkz_compare_times(&x->hot, &y->hot, &ratio, reason)];
         }
     }
-    yyjson_mut_arr_add_strncpy(doc, array, at ? at : "", used);
-    free(wide);
+    const bool added = text && yyjson_mut_arr_add_strncpy(doc, array, text, used);
+    free(text);
+    return added;
 }
 
 // Thousandths of `unit`: a strip of dots needs no more.
@@ -113,19 +118,22 @@ static void add_strip(yyjson_mut_doc *doc, yyjson_mut_val *point, const double *
     const size_t step = (count + STRIP_DOTS - 1) / STRIP_DOTS;
     for (size_t i = 0; unit > 0 && i < count; i += step) {
         const double value = values ? values[i] : (double)short_values[i];
-        yyjson_mut_arr_add_sint(doc, array, (int64_t)fmin(9999, 1000 * value / unit));
+        yyjson_mut_arr_add_sint(doc, array, (int64_t)fmax(0, fmin(9999, 1000 * value / unit)));
     }
 }
 
 static void add_details(yyjson_mut_doc *doc, yyjson_mut_val *point, const struct texts *t,
                         const struct vkz_record *p)
 {
+    char marks[160];
     add_text(doc, point, t, p->tuning);
     add_text(doc, point, t, p->specialization);
     add_text(doc, point, t, p->repro);
     add_text(doc, point, t, p->runner_up);
     vkz_charts_real(doc, point, NULL, p->candidates, 6);
     vkz_charts_real(doc, point, NULL, p->runner_up_ratio, 4);
+    vkz_page_marks(p->marks, marks);
+    yyjson_mut_arr_add_strcpy(doc, point, marks);
     add_strip(doc, point, p->hot.samples, NULL, p->hot.sample_count, p->hot.ns);
     add_strip(doc, point, NULL, p->canary, p->canary_count,
               p->canary_count ? (double)p->canary[0] : 0);
@@ -175,7 +183,7 @@ static bool write_row(const struct vkz_dataset *d, size_t index, const struct te
     const struct vkz_dataset_row *row = &d->rows[index];
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_val *root = yyjson_mut_arr(doc);
-    char kind[2] = {row->rate_kind, '\0'};
+    char kind[2] = {row->rate_kind, '\0'}, asked[160];
     if (!root) {
         yyjson_mut_doc_free(doc);
         return false;
@@ -185,12 +193,17 @@ static bool write_row(const struct vkz_dataset *d, size_t index, const struct te
     yyjson_mut_arr_add_str(doc, root, row->family);
     yyjson_mut_arr_add_str(doc, root, vkz_dataset_settings(row));
     yyjson_mut_arr_add_str(doc, root, row->variant);
+    yyjson_mut_arr_add_strcpy(doc, root,
+                              vkz_asked_text(row->asked_kernel, row->asked_tuning, asked));
     vkz_charts_real(doc, root, NULL, row->flops, 9);
     vkz_charts_real(doc, root, NULL, row->bytes, 9);
     yyjson_mut_arr_add_strcpy(doc, root, kind);
     yyjson_mut_arr_add_str(doc, root, length->series);
     vkz_charts_real(doc, root, NULL, length->length, 9);
-    add_verdicts(doc, root, d, row);
+    if (!add_verdicts(doc, root, d, row)) {
+        yyjson_mut_doc_free(doc);
+        return false;
+    }
     yyjson_mut_val *points = yyjson_mut_arr_add_arr(doc, root);
     for (int run = 0; run < d->run_count; run++) {
         if (row->points[run]->line)
@@ -212,7 +225,7 @@ static bool write_head(const struct vkz_dataset *d, const struct texts *t, bool 
     yyjson_mut_val *runs = yyjson_mut_obj_add_arr(doc, root, "runs");
     for (int r = 0; r < d->run_count; r++)
         yyjson_mut_arr_add_str(doc, runs, d->runs[r].label);
-    yyjson_mut_obj_add_bool(doc, root, "paired", d->run_count <= PAIRED_RUNS);
+    yyjson_mut_obj_add_bool(doc, root, "paired", all_pairs(d));
     yyjson_mut_obj_add_bool(doc, root, "tabled", d->run_count <= VKZ_TABLED_RUNS);
     yyjson_mut_obj_add_bool(doc, root, "details", details);
     yyjson_mut_val *texts = yyjson_mut_obj_add_arr(doc, root, "texts");

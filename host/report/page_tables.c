@@ -240,14 +240,14 @@ enum vkz_status vkz_page_tuning(const struct vkz_html *p, struct vkz_error *err)
 
 // ---- Cases ----
 
-static void mark_text(unsigned marks, char out[160])
+void vkz_page_marks(unsigned marks, char out[160])
 {
     static const struct {
         unsigned mark;
         const char *name;
     } names[] = {{VKZ_MARK_UNVERIFIED, "unverified"}, {VKZ_MARK_IMPOSSIBLE, "impossible"},
                  {VKZ_MARK_MISTRUSTED, "mistrusted"}, {VKZ_MARK_THROTTLED, "throttled"},
-                 {VKZ_MARK_NOISY, "noisy"},           {VKZ_MARK_FEW, "few samples"}};
+                 {VKZ_MARK_NOISY, "noisy"},       {VKZ_MARK_OTHER_WORK, "other work than the first run's"},           {VKZ_MARK_FEW, "few samples"}};
     out[0] = '\0';
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (marks & names[i].mark)
@@ -276,7 +276,7 @@ static void case_cells(const struct vkz_html *p, const struct vkz_dataset_row *r
         fputs("<td class=\"empty\">–<td class=\"empty\">–", p->out);
         return;
     }
-    mark_text(point->marks, marks);
+    vkz_page_marks(point->marks, marks);
     fprintf(p->out, "<td%s title=\"", marks[0] ? " class=\"dim\"" : "");
     vkz_html_text(p, point->kernel);
     fputs(marks[0] ? "; " : "", p->out);
@@ -360,8 +360,8 @@ void vkz_page_cases(const struct vkz_html *p)
         p, "cases", "Cases",
         tabled ? "Hot times: median and half the 95 % interval. Of the floor: the time that "
                  "the bytes or the operations need at the device's own ceilings, over the "
-                 "time taken. “!” marks what lint warns of; point at a cell for the kernel "
-                 "that ran."
+                 "time taken. “!” marks what lint warns of. Choose a row, or press Enter on "
+                 "it, for the kernels that ran, samples and how to run it again."
                : "Hot times. Of so many runs the fastest and the slowest are named; choose a "
                  "case for every run's. Of the floor: the time that the bytes or the "
                  "operations need at the device's own ceilings, over the time taken.");
@@ -380,16 +380,15 @@ void vkz_page_cases(const struct vkz_html *p)
     case_headings(p);
     for (size_t i = 0; i < p->d->row_count; i++) {
         const struct vkz_dataset_row *row = &p->d->rows[i];
+        char asked[160];
         fputs("<tr>", p->out);
         vkz_html_element(p, "th scope=\"row\"", row->op);
         fputs("<td>", p->out);
         vkz_html_settings(p, vkz_dataset_settings(row));
-        if (row->asked_kernel[0]) {
-            fputs(" <small>", p->out);
-            vkz_html_text(p, row->asked_kernel);
-            fputs(row->asked_tuning[0] ? " " : "", p->out);
-            vkz_html_text(p, row->asked_tuning);
-            fputs("</small>", p->out);
+        vkz_asked_text(row->asked_kernel, row->asked_tuning, asked);
+        if (asked[0]) {
+            fputs(" ", p->out);
+            vkz_html_element(p, "small", asked);
         }
         fputs("</td>", p->out);
         vkz_html_element(p, "td", row->variant);

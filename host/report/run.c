@@ -8,6 +8,7 @@
 #include "report/json.h"
 #include "report/judge.h"
 #include "report/lint.h"
+#include "report/text.h"
 #include "zoo/op.h"
 
 #define NONE ((double)NAN)
@@ -23,6 +24,29 @@ const struct vkz_record vkz_record_none = {
     .cold = NO_TIMES,   .flops = NONE,  .bytes = NONE,        .rate = NONE,
     .efficiency = NONE, .accuracy = NONE, .candidates = NONE, .runner_up_ratio = NONE,
 };
+
+const char *vkz_asked_text(const char *kernel, const char *tuning, char out[160])
+{
+    snprintf(out, 160, "%.90s%s%.60s%s", kernel, tuning[0] ? "[" : "", tuning,
+             tuning[0] ? "]" : "");
+    return out;
+}
+
+const char *vkz_record_case(const struct vkz_record *r, char *out, size_t size)
+{
+    char asked[160];
+    vkz_asked_text(r->asked_kernel, r->asked_tuning, asked);
+    snprintf(out, size, "%s%s%s", r->name, asked[0] ? " " : "", asked);
+    vkz_text_trim(out);
+    return out;
+}
+
+bool vkz_record_same_work(const struct vkz_record *a, const struct vkz_record *b)
+{
+    const double x = a->rate_kind == 'b' ? a->bytes : a->flops;
+    const double y = a->rate_kind == 'b' ? b->bytes : b->flops;
+    return !(fabs(x - y) > 0);
+}
 
 bool vkz_times_read(yyjson_val *object, struct vkz_store *store, struct vkz_times *out)
 {

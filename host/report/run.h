@@ -38,6 +38,13 @@ struct vkz_record {
     bool counts;                         // a time that may enter a mean
 };
 extern const struct vkz_record vkz_record_none; // NaN, "" and 0
+// "gemm_tile[wide]": the kernel and tuning that were asked for; "" when neither was.
+const char *vkz_asked_text(const char *kernel, const char *tuning, char out[160]);
+// "gemm@m=1,n=2 gemm_tile[wide]": the case, and what was asked for.
+const char *vkz_record_case(const struct vkz_record *record, char *out, size_t size);
+// True unless both say how much work they are and say other things: such times are not
+// compared.
+bool vkz_record_same_work(const struct vkz_record *a, const struct vkz_record *b);
 
 // One result file.
 struct vkz_run {
@@ -45,7 +52,7 @@ struct vkz_run {
     struct vkz_record *records;   // in the file's order, those with a later line left out
     size_t record_count;
     char label[120];      // given by a dataset: unique among its runs
-    char device[120];     // name and driver name: runs of one device differ by version, date
+    char device[120];     // name and driver: runs of one device differ by version and date
     int errors, warnings; // found by lint
     int ok, failed, skipped;
 };

@@ -235,9 +235,31 @@ void vkz_print_md(FILE *out, const char *text)
     }
 }
 
+void vkz_print_csv_number(FILE *out, double value, int digits)
+{
+    if (isfinite(value))
+        fprintf(out, "%.*g", digits, value);
+}
+
+void vkz_text_trim(char *text)
+{
+    const size_t length = strlen(text);
+    size_t tail = 0; // bytes behind the last point's first
+    while (tail < 3 && tail < length && ((unsigned char)text[length - 1 - tail] & 0xc0) == 0x80)
+        tail++;
+    if (tail == length)
+        return;
+    const unsigned char first = (unsigned char)text[length - 1 - tail];
+    const size_t needs = first >= 0xf0 ? 3 : first >= 0xe0 ? 2 : first >= 0xc0 ? 1 : 0;
+    if (needs > tail)
+        text[length - 1 - tail] = '\0';
+}
+
 void vkz_print_csv(FILE *out, const char *text)
 {
     fputc('"', out);
+    if (*text && strchr("=+-@\t\r", *text))
+        fputc('\'', out);
     for (; *text; text++) {
         if (*text == '"')
             fputc('"', out);

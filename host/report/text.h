@@ -31,10 +31,15 @@ void vkz_print_cell(FILE *out, const struct vkz_style *style, const char *text, 
                     bool right);
 // Prints a text in at most `width` columns, unpadded. Returns the columns printed.
 int vkz_print_text(FILE *out, const struct vkz_style *style, const char *text, int width);
+// Takes away a code point that was cut off at the text's end.
+void vkz_text_trim(char *text);
 // A cell of a Markdown table: what would end it or be taken for markup is escaped.
 void vkz_print_md(FILE *out, const char *text);
-// A quoted field of a CSV line.
+// A quoted field of a CSV line; one that a spreadsheet would take for a formula begins with
+// an apostrophe.
 void vkz_print_csv(FILE *out, const char *text);
+// A number with so many digits; nothing when it is not finite.
+void vkz_print_csv_number(FILE *out, double value, int digits);
 // Prints words over several lines of style->width, each after `indent` spaces.
 void vkz_print_words(FILE *out, const struct vkz_style *style, const char *text,
                      int indent);

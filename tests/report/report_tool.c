@@ -78,7 +78,7 @@ static int compare_files(const char *format, char **paths, const struct vkz_styl
     if (status == VKZ_OK)
         status = vkz_compare_create(&runs[0], &runs[1], &compare, &err);
     if (status == VKZ_OK)
-        vkz_compare_print(compare, format, VKZ_BY_CASE, stdout, style);
+        status = vkz_compare_print(compare, format, VKZ_BY_CASE, stdout, style, &err);
     vkz_compare_destroy(&compare);
     vkz_run_finish(&runs[0]);
     vkz_run_finish(&runs[1]);

@@ -11,24 +11,26 @@
   // ---- Rows and points: positions as page_data.c writes them ----
   const number = (x) => x ?? undefined;
   const rows = lines.map((l, i) => {
-    const [op, family, name, variant, flops, bytes, kind, series, length, verdicts, ps] = l;
-    const row = { i, op, family, case: name, variant, flops, bytes, kind, verdicts, points: [] };
+    const [op, family, name, variant, asked, flops, bytes, kind, series, length, verdicts, ps] = l;
+    const row = { i, op, family, case: name, variant, asked, flops, bytes, kind, verdicts, points: [] };
     const work = kind === "o" ? {} : { flops: number(flops), bytes: number(bytes) };
     const along = series ? { series, length } : {};
     for (const p of ps) {
-      row.points[p[0]] = { run: runs[p[0]], op, family, case: name, variant, row, counts: !!p[1],
+      row.points[p[0]] = { run: runs[p[0]], op, family, case: name, variant, asked, row, counts: !!p[1],
         ns: number(p[2]), low: number(p[3]), high: number(p[4]), efficiency: number(p[5]),
         accuracy: number(p[6]), kernel: texts[p[7]], ceiling: texts[p[8]], ...work, ...along,
         status: texts[p[9]], reason: texts[p[10]], details: p.slice(11) };
     }
-    row.text = [op, name, variant, ...new Set(row.points.filter(Boolean)
+    row.text = [op, name, variant, asked, ...new Set(row.points.filter(Boolean)
       .flatMap((p) => [p.kernel, p.status, p.reason]))].join(" ").toLowerCase();
     return row;
   });
 
   // ---- The view: what the URL's fragment says ----
-  const state = { base: "0", q: "", family: "", variant: "", sort: "", theme: "" };
+  const plainView = { base: "0", q: "", family: "", variant: "", sort: "", theme: "" };
+  const state = { ...plainView };
   const parse = () => {
+    Object.assign(state, plainView);
     for (const part of location.hash.slice(1).split("&")) {
       const at = part.indexOf("=");
       const key = part.slice(0, at);
@@ -36,7 +38,7 @@
         try { state[key] = decodeURIComponent(part.slice(at + 1)); } catch { /* as it was */ }
       }
     }
-    if (!(Number(state.base) < runs.length)) state.base = "0";
+    if (!/^\d+$/.test(state.base) || Number(state.base) >= runs.length) state.base = "0";
   };
   const keep = () => {
     const text = Object.entries(state).filter(([k, v]) => v && !(k === "base" && v === "0"))
@@ -93,10 +95,9 @@
   // ---- Speed-ups: intervals from those of the medians, verdicts from the program ----
   const names = { f: "faster", s: "slower", "=": "same", "?": "cannot tell" };
   const opposite = { f: "s", s: "f" };
-  const verdict = (row, base, run, middle, half) => {
+  const verdict = (row, base, run) => {
     const a = Math.min(base, run), b = Math.max(base, run), n = runs.length;
-    if (!head.paired && a > 0) // of many runs it judged only those against the first
-      return Math.abs(middle) <= half ? "cannot tell" : middle > 0 ? "faster" : "slower";
+    if (!head.paired && a > 0) return "cannot tell"; // not judged: too many pairs
     const letter = row.verdicts[a * n - a * (a + 1) / 2 + b - a - 1];
     return names[a === base ? letter : opposite[letter] ?? letter];
   };
@@ -110,8 +111,8 @@
         const half = Math.hypot(Math.log(a.high / a.low) / 2, Math.log(b.high / b.low) / 2);
         const middle = Math.log(a.ns / b.ns);
         out.push({ run: b.run, op: row.op, family: row.family, case: row.case,
-          variant: row.variant, speedup: Math.exp(middle), slow: Math.exp(middle - half),
-          fast: Math.exp(middle + half), verdict: verdict(row, base, run, middle, half) });
+          variant: row.variant, asked: row.asked, kernel: b.kernel, speedup: Math.exp(middle), slow: Math.exp(middle - half),
+          fast: Math.exp(middle + half), verdict: verdict(row, base, run) });
       });
     }
     return out;
@@ -127,28 +128,38 @@
       tickColor: dim }, legend: { labelColor: fg, titleColor: fg }, view: { stroke: line } };
   };
   const plain = ({ row, details, ...point }) => point;
+  const note = (holder, text) => {
+    let p = holder.nextElementSibling;
+    if (!p?.classList.contains("chart-note")) {
+      p = document.createElement("p");
+      p.className = "note chart-note";
+      holder.after(p);
+    }
+    p.textContent = text;
+  };
+  const views = new Map(); // of what is drawn, to be given back
   const say = (holder, message) => {
     const p = document.createElement("p");
     p.className = "no-chart";
     p.textContent = message;
     holder.replaceChildren(p);
+    note(holder, "");
     holder.dataset.drawn = "1";
   };
   // The data of one chart, or the words that stand in its place.
   const chartData = (name) => {
-    let shown = rows.filter(wanted), note = "";
+    let shown = rows.filter(wanted), remark = "";
     if (name === "speedup") {
       const dots = speedups(shown);
       if (!dots.length) return { message: "There is no second run with the same cases." };
       if (!head.paired && state.base !== "0")
-        note = "Of so many runs only those against the first have verdicts from samples; " +
-          "these are from the intervals alone.";
-      return { sets: { speedups: dots }, marks: dots.length, note };
+        remark = "Of so many points only those against the first run are judged: all are grey.";
+      return { sets: { speedups: dots }, marks: dots.length, remark };
     }
     if (name === "heatmap") {
       shown = shown.filter((r) => r.points.some((p) => p?.counts && p.efficiency !== undefined));
       if (shown.length > MOST_ROWS) {
-        note = `The first ${MOST_ROWS} of ${shown.length} cases: search, or choose a family, ` +
+        remark = `The first ${MOST_ROWS} of ${shown.length} cases: search, or choose a family, ` +
           "to see others.";
         shown = shown.slice(0, MOST_ROWS);
       }
@@ -161,11 +172,13 @@
     if (!points.length)
       return { message: name === "scaling" ? "No two cases differ in their length alone."
         : "No case of this view has the numbers for this chart." };
-    return { sets: { points: points.map(plain), roofs: head.roofs }, marks: points.length, note };
+    return { sets: { points: points.map(plain), roofs: head.roofs }, marks: points.length, remark };
   };
   let turn = 0;
   const draw = async (holder, mine) => {
     const name = holder.dataset.chart, data = chartData(name);
+    views.get(holder)?.finalize();
+    views.delete(holder);
     if (data.message) return say(holder, data.message);
     if (data.marks > MOST_MARKS)
       return say(holder, `${data.marks} marks are too many to draw: search, or choose a ` +
@@ -176,19 +189,15 @@
       const others = new Set(data.sets.speedups.map((p) => p.run)).size;
       spec.height = ops * Math.max(16, 9 * others);
     }
-    await vegaEmbed(holder, spec, { actions: { export: true, source: false, compiled: false,
-      editor: false }, config: colors(),
+    const view = await vegaEmbed(holder, spec, { actions: { export: true, source: false,
+      compiled: false, editor: false }, config: colors(),
       renderer: data.marks > SVG_MARKS ? "canvas" : "svg",
       tooltip: { theme: dark() ? "dark" : "light" } });
-    if (mine !== turn) return;
+    if (mine !== turn) return view.finalize();
+    views.set(holder, view);
+    holder.querySelector("summary")?.setAttribute("aria-label", "Save the chart as a picture");
+    note(holder, data.remark ?? "");
     holder.dataset.drawn = "1";
-    let note = holder.nextElementSibling;
-    if (!note?.classList.contains("chart-note")) {
-      note = document.createElement("p");
-      note.className = "note chart-note";
-      holder.after(note);
-    }
-    note.textContent = data.note ?? "";
   };
   const seen = new Set();
   const drawAll = () => {
@@ -284,7 +293,7 @@
     const t = id && byId(id);
     if (!t || !t.tHead) return;
     const heads = [...t.tHead.querySelectorAll("th")].filter((h) => h.colSpan === 1);
-    if (heads[n]) sortBy(t, heads[n], way === "d");
+    if (heads[Number(n)]) sortBy(t, heads[Number(n)], way === "d");
   };
 
   // ---- One case: samples, canary, how to run it again ----
@@ -314,7 +323,13 @@
   };
   const panel = byId("detail");
   let back = null;
-  const close = () => { panel.hidden = true; if (back) { stopAt(back); back.focus(); } back = null; };
+  const close = () => {
+    panel.hidden = true;
+    if (back) stopAt(back);
+    rove(); // the row may have been filtered away
+    if (back) (stop ?? byId("search")).focus();
+    back = null;
+  };
   const open = (tr) => {
     panel.textContent = "";
     back = tr;
@@ -325,13 +340,14 @@
       tr.cells[2].textContent);
     const row = rowOf.get(tr);
     row.points.forEach((p, run) => {
-      const [tuning, spec, repro, second, candidates, ratio, samples, canary, statistics] =
+      const [tuning, spec, repro, second, candidates, ratio, marks, samples, canary, statistics] =
         p.details;
       add(panel, "h4", runs[run] + (p.ns === undefined ? "" : `: ${(p.ns / 1e3).toPrecision(4)} µs`));
       add(panel, "p", [p.status, p.reason, p.kernel, texts[tuning], texts[spec]]
         .filter(Boolean).join("; "));
-      if (texts[second]) add(panel, "p", `Chosen by a probe among ${candidates}; the next, ` +
-        `${texts[second]}, took ${ratio.toFixed(2)} times as long.`);
+      if (marks) add(panel, "p", "! " + marks);
+      if (texts[second] && ratio) add(panel, "p", `Chosen by a probe among ${candidates}; the ` +
+        `next, ${texts[second]}, took ${ratio.toFixed(2)} times as long.`);
       if (samples?.length) strip(panel, samples, "Samples, of the median");
       if (canary?.length) strip(panel, canary, "Canary, of its first");
       if (texts[repro]) add(add(panel, "p"), "code", texts[repro]);
@@ -360,7 +376,7 @@
     const tr = e.target.closest("tr");
     const to = e.key === "ArrowDown" ? neighbour(tr, "nextElementSibling")
       : e.key === "ArrowUp" ? neighbour(tr, "previousElementSibling") : null;
-    if (e.key === "Enter") open(tr);
+    if (e.key === "Enter" || e.key === " ") { e.preventDefault(); open(tr); }
     else if (to) { stopAt(to); to.focus(); e.preventDefault(); }
   });
   addEventListener("keydown", (e) => { if (e.key === "Escape") close(); });
@@ -399,6 +415,14 @@
     keep();
     if (navigator.clipboard) navigator.clipboard.writeText(location.href);
   });
-  addEventListener("hashchange", show);
+  // A link to a section scrolls, and leaves the view in the address as it is.
+  for (const a of document.querySelectorAll("nav a")) a.addEventListener("click", (e) => {
+    e.preventDefault();
+    const section = byId(a.hash.slice(1));
+    section.scrollIntoView();
+    section.tabIndex = -1;
+    section.focus({ preventScroll: true });
+  });
+  addEventListener("hashchange", () => { if (!location.hash || location.hash.includes("=")) show(); });
   show();
 })();
