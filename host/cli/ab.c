@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: MIT
-// bench --ab: two settings of the same cases, in turns A B B A, so that what drifts while
-// they run weighs on both alike. Each side has a worker of its own, for its environment.
+// bench --ab: two settings of the same cases, in turns, so that what drifts while they run
+// weighs on both alike. Each side has a worker of its own, for its environment.
 #include <ctype.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "bench/journal.h"
-#include "zoo/stats.h"
 #include "cli/header.h"
 #include "cli/jobs.h"
 #include "report/compare.h"
 #include "report/json.h"
+#include "zoo/stats.h"
 
-enum { BLOCKS = 4 }; // a side: A B B A A B B A
+enum { BLOCKS = 8 }; // a side: pairs of a block of each, in quads of A B B A or B A A B
 enum { MOST_SETTINGS = 16 };
 
 static volatile int was_interrupted;
@@ -46,8 +47,11 @@ struct ab {
     const struct vkz_options *options;
     struct side sides[2];
     struct side *now; // whose block runs
+    uint64_t random;
+    char order[2 * BLOCKS + 1]; // of the pair that runs: "ABBABAAB..."
     yyjson_doc *ceilings_doc;
     yyjson_val *ceilings;
+    char started[40]; // tells this run's blocks from another's
     int done, count;
     int verdicts[VKZ_VERDICTS];
     double log_sum;
@@ -183,7 +187,8 @@ static enum vkz_status write_header(struct ab *ab, int s, struct vkz_error *err)
         return status;
     yyjson_mut_doc *doc = yyjson_mut_doc_new(NULL);
     yyjson_mut_doc_set_root(
-        doc, vkz_header_json(doc, "bench", &side->options, side->hello, ab->ceilings));
+        doc, vkz_header_json(doc, "bench", &side->options, side->hello, ab->ceilings,
+                             side->environment));
     yyjson_doc *line = yyjson_mut_doc_imut_copy(doc, NULL);
     yyjson_mut_doc_free(doc);
     status = vkz_journal_write(side->journal, yyjson_doc_get_root(line), err);
@@ -265,6 +270,21 @@ static void set(yyjson_mut_doc *doc, yyjson_mut_val *object, const char *key,
     yyjson_mut_obj_put(object, yyjson_mut_str(doc, key), value);
 }
 
+// The blocks' medians in order, under an id that the other side's line has too.
+static void add_blocks(const struct ab *ab, yyjson_mut_doc *doc, yyjson_mut_val *hot,
+                       const struct side *side)
+{
+    yyjson_mut_val *blocks = yyjson_mut_obj(doc);
+    char id[80];
+    snprintf(id, sizeof id, "%.40s/%d", ab->started, ab->done);
+    yyjson_mut_obj_add_strcpy(doc, blocks, "id", id);
+    yyjson_mut_obj_add_strcpy(doc, blocks, "order", ab->order);
+    yyjson_mut_val *medians = yyjson_mut_obj_add_arr(doc, blocks, "medians_ns");
+    for (int i = 0; i < side->block_count; i++)
+        yyjson_mut_arr_add_real(doc, medians, vkz_json_number(block_hot(side, i), "median_ns"));
+    set(doc, hot, "blocks", blocks);
+}
+
 // One result line of a side: the first block's, with the samples of all.
 static yyjson_doc *merge(struct ab *ab, const struct side *side)
 {
@@ -303,6 +323,7 @@ static yyjson_doc *merge(struct ab *ab, const struct side *side)
             set(doc, hot, sums[k], yyjson_mut_int(doc, (int64_t)sum));
         }
         set(doc, hot, "samples_ns", samples);
+        add_blocks(ab, doc, hot, side);
         if (vkz_json_array(block_hot(side, 0), "canary_ns"))
             set(doc, hot, "canary_ns", joined(doc, side, "canary_ns"));
         yyjson_doc *plain = yyjson_mut_doc_imut_copy(doc, NULL);
@@ -337,48 +358,48 @@ static void describe(yyjson_val *line, char *out, size_t size)
              tuning[0] ? "]" : "");
 }
 
+// The verdict as `vkzoo compare` gives it.
+static void judge(yyjson_val *a, yyjson_val *b, struct vkz_store *store,
+                  struct vkz_record records[2], struct vkz_pair *pair)
+{
+    *pair = (struct vkz_pair){.a = &records[0], .b = &records[1],
+                              .verdict = VKZ_VERDICT_UNKNOWN};
+    if (store && vkz_record_read(a, 1, store, &records[0]) &&
+        vkz_record_read(b, 1, store, &records[1]))
+        vkz_compare_pair(pair);
+    else
+        snprintf(pair->reason, sizeof pair->reason, "out of host memory");
+}
+
 static void print_pair(struct ab *ab, yyjson_val *a, yyjson_val *b)
 {
-    struct vkz_ratio ratio = {(double)NAN, (double)NAN, (double)NAN};
-    enum vkz_verdict verdict = VKZ_VERDICT_UNKNOWN;
-    char reason[160] = "", names[2][220], times[2][VKZ_NUMBER_MAX];
-    yyjson_val *lines[2] = {a, b}, *hot[2];
+    struct vkz_store *store = vkz_store_create();
+    struct vkz_record records[2];
+    struct vkz_pair pair;
+    char names[2][220], times[2][VKZ_NUMBER_MAX];
     const struct vkz_style style = vkz_style_for(stdout);
-    for (int s = 0; s < 2; s++) {
-        hot[s] = vkz_json_object(vkz_json_object(lines[s], "time"), "hot");
-        describe(lines[s], names[s], sizeof names[s]);
-        if (!reason[0] && !vkz_json_is(lines[s], "status", "ok"))
-            snprintf(reason, sizeof reason, "%c %.30s: %.110s", 'A' + s,
-                     vkz_json_text(lines[s], "status"), vkz_json_text(lines[s], "reason"));
+    judge(a, b, store, records, &pair);
+    ab->verdicts[pair.verdict]++;
+    if (pair.counts) {
+        ab->log_sum += log(pair.ratio.value);
+        ab->log_count++;
     }
-    if (!reason[0]) {
-        struct vkz_store *store = vkz_store_create();
-        struct vkz_times timings[2];
-        if (store && vkz_times_read(hot[0], store, &timings[0]) &&
-            vkz_times_read(hot[1], store, &timings[1]))
-            verdict = vkz_compare_times(&timings[0], &timings[1], &ratio, reason);
-        else
-            snprintf(reason, sizeof reason, "out of host memory");
-        vkz_store_destroy(&store);
-        if (isfinite(ratio.value)) {
-            ab->log_sum += log(ratio.value);
-            ab->log_count++;
-        }
+    if (!ab->options->json) {
+        describe(a, names[0], sizeof names[0]);
+        describe(b, names[1], sizeof names[1]);
+        printf("%-11s ", vkz_verdict_name(pair.verdict));
+        if (pair.counts)
+            printf("%.3f [%.3f, %.3f]  %s  %s  ", pair.ratio.value, pair.ratio.low,
+                   pair.ratio.high, vkz_time_text(pair.a->hot.ns, style.utf8, times[0]),
+                   vkz_time_text(pair.b->hot.ns, style.utf8, times[1]));
+        printf("%s\n            %s%s%s\n", vkz_json_text(a, "case"), names[0],
+               strcmp(names[0], names[1]) ? " against " : "",
+               strcmp(names[0], names[1]) ? names[1] : "");
+        if (pair.reason[0])
+            printf("            %s\n", pair.reason);
+        fflush(stdout);
     }
-    ab->verdicts[verdict]++;
-    if (ab->options->json)
-        return;
-    printf("%-11s ", vkz_verdict_name(verdict));
-    if (isfinite(ratio.value))
-        printf("%.3f [%.3f, %.3f]  %s  %s  ", ratio.value, ratio.low, ratio.high,
-               vkz_time_text(vkz_json_number(hot[0], "median_ns"), style.utf8, times[0]),
-               vkz_time_text(vkz_json_number(hot[1], "median_ns"), style.utf8, times[1]));
-    printf("%s\n            %s%s%s\n", vkz_json_text(a, "case"), names[0],
-           strcmp(names[0], names[1]) ? " against " : "",
-           strcmp(names[0], names[1]) ? names[1] : "");
-    if (reason[0])
-        printf("            %s\n", reason);
-    fflush(stdout);
+    vkz_store_destroy(&store);
 }
 
 static void print_json(yyjson_val *line)
@@ -389,6 +410,15 @@ static void print_json(yyjson_val *line)
     free(text);
 }
 
+// Which side of a quad goes first is drawn, so that nothing periodic falls on one side.
+static void draw_order(struct ab *ab)
+{
+    for (int quad = 0; quad < BLOCKS / 2; quad++)
+        memcpy(ab->order + 4 * quad,
+               vkz_random_next(&ab->random) >> 63 ? "ABBA" : "BAAB", 4);
+    ab->order[2 * BLOCKS] = '\0';
+}
+
 // All blocks of a pair of jobs, its lines and its verdict.
 static enum vkz_status run_pair(struct ab *ab, const struct vkz_job *const jobs[2],
                                 struct vkz_error *err)
@@ -396,13 +426,15 @@ static enum vkz_status run_pair(struct ab *ab, const struct vkz_job *const jobs[
     const struct vkz_session_events events = {on_block, on_progress, ab};
     enum vkz_status status = VKZ_OK;
     bool well = true;
+    draw_order(ab);
     for (int block = 0; block < 2 * BLOCKS && status == VKZ_OK && !was_interrupted && well;
          block++) {
-        const int s = (block + 1) / 2 % 2; // A B B A
+        const int s = ab->order[block] - 'A';
         ab->now = &ab->sides[s];
         status = vkz_session_run(ab->now->session, jobs[s], 1, &events, err);
         // A side that fails once is not asked again; the other is asked once at least.
-        well = block < 1 || (vkz_json_is(telling_block(&ab->sides[0]), "status", "ok") &&
+        well = ab->sides[0].block_count == 0 || ab->sides[1].block_count == 0 ||
+               (vkz_json_is(telling_block(&ab->sides[0]), "status", "ok") &&
                              vkz_json_is(telling_block(&ab->sides[1]), "status", "ok"));
     }
     yyjson_doc *lines[2] = {NULL, NULL};
@@ -453,10 +485,10 @@ static const struct vkz_job *partner(const struct ab *ab, const struct vkz_job *
 
 static void print_summary(const struct ab *ab)
 {
-    printf("\nA  %s\nB  %s\ntime of B over time of A, 95 %% intervals, blocks A B B A A B B A; "
+    printf("\nA  %s\nB  %s\ntime of B over time of A, 95 %% intervals, %d pairs of blocks, in turns; "
            "above 1 B is slower\n",
            ab->sides[0].text[0] ? ab->sides[0].text : "(as is)",
-           ab->sides[1].text[0] ? ab->sides[1].text : "(as is)");
+           ab->sides[1].text[0] ? ab->sides[1].text : "(as is)", BLOCKS);
     if (ab->log_count)
         printf("geometric mean %.3f of %d: ", exp(ab->log_sum / ab->log_count), ab->log_count);
     for (int v = 0, first = 1; v < VKZ_VERDICTS; v++) {
@@ -512,6 +544,8 @@ int vkz_bench_ab(const struct vkz_options *options)
     sigaction(SIGINT, &action, NULL);
     sigaction(SIGTERM, &action, NULL);
     enum vkz_status status = VKZ_OK;
+    snprintf(ab.started, sizeof ab.started, "%lld.%ld", (long long)time(NULL), (long)getpid());
+    ab.random = (uint64_t)time(NULL);
     if (options->resume)
         status = vkz_error_set(&err, VKZ_BAD_INPUT,
                                "--ab cannot go on with a file: its blocks belong together");

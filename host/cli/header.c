@@ -57,7 +57,8 @@ static void add_host(yyjson_mut_doc *doc, yyjson_mut_val *header)
 }
 
 // Environment variables that change what a driver does: part of what was measured.
-static void add_environment(yyjson_mut_doc *doc, yyjson_mut_val *run)
+static void add_environment(yyjson_mut_doc *doc, yyjson_mut_val *run,
+                            char *const *own)
 {
     static const char *const names[] = {"LP_NATIVE_VECTOR_WIDTH", "LP_NUM_THREADS",
                                         "RADV_PERFTEST", "RADV_DEBUG", "RADV_FORCE_FAMILY",
@@ -67,6 +68,11 @@ static void add_environment(yyjson_mut_doc *doc, yyjson_mut_val *run)
         const char *value = getenv(names[i]);
         if (value && *value)
             yyjson_mut_obj_add_strcpy(doc, environment, names[i], value);
+    }
+    for (; own && *own; own++) {
+        yyjson_mut_val *name = yyjson_mut_strncpy(doc, *own, strcspn(*own, "="));
+        const char *value = strchr(*own, '=');
+        yyjson_mut_obj_put(environment, name, yyjson_mut_strcpy(doc, value ? value + 1 : ""));
     }
 }
 
@@ -99,7 +105,7 @@ yyjson_mut_val *vkz_header_resume_json(yyjson_mut_doc *doc, yyjson_val *hello)
 
 yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
                                 const struct vkz_options *options, yyjson_val *hello,
-                                yyjson_val *ceilings)
+                                yyjson_val *ceilings, char *const *environment)
 {
     yyjson_mut_val *header = yyjson_mut_obj(doc);
     yyjson_mut_obj_add_str(doc, header, "schema", "vkzoo-result/1");
@@ -126,6 +132,7 @@ yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
     add_text(doc, run, "variant", options->variant);
     add_text(doc, run, "tuning", options->tuning);
     add_text(doc, run, "spec", options->spec);
+    add_text(doc, run, "spirv", options->spirv);
     yyjson_mut_obj_add_bool(doc, run, "all_kernels", options->all_kernels);
     yyjson_mut_obj_add_bool(doc, run, "identities", options->identities);
     yyjson_mut_obj_add_uint(doc, run, "seed", options->seed);
@@ -134,7 +141,7 @@ yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
     yyjson_mut_obj_add_bool(doc, run, "cold", !options->no_cold);
     yyjson_mut_obj_add_bool(doc, run, "floor_limits", options->floor_limits);
     yyjson_mut_obj_add_bool(doc, run, "core_only", options->core_only);
-    add_environment(doc, run);
+    add_environment(doc, run, environment);
     return header;
 }
 

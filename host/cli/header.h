@@ -7,10 +7,11 @@
 
 #include "cli/cli.h"
 
-// `hello` is what the worker said of itself; `ceilings` may be NULL.
+// `hello` is what the worker said of itself; `ceilings` may be NULL, and so may
+// `environment`: "NAME=VALUE" of the worker beyond this process's own, ending in NULL.
 yyjson_mut_val *vkz_header_json(yyjson_mut_doc *doc, const char *verb,
                                 const struct vkz_options *options, yyjson_val *hello,
-                                yyjson_val *ceilings);
+                                yyjson_val *ceilings, char *const *environment);
 // The line that says where a run that was cut off goes on.
 yyjson_mut_val *vkz_header_resume_json(yyjson_mut_doc *doc, yyjson_val *hello);
 // Gives `options`, which has --resume, what the file's own run was asked and this command

@@ -241,7 +241,7 @@ static enum vkz_status write_header(struct run *run, yyjson_val *hello, const ch
     yyjson_mut_doc_set_root(doc, run->options->resume
                                      ? vkz_header_resume_json(doc, hello)
                                      : vkz_header_json(doc, verb, run->options, hello,
-                                                       run->ceilings));
+                                                       run->ceilings, NULL));
     run->header_doc = yyjson_mut_doc_imut_copy(doc, NULL);
     yyjson_mut_doc_free(doc);
     if (!run->header)

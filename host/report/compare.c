@@ -90,6 +90,9 @@ enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_t
                  b->marks & VKZ_MARK_THROTTLED ? "B" : "A");
         return VKZ_VERDICT_UNKNOWN;
     }
+    if (a->block_count && a->block_count == b->block_count &&
+        strcmp(a->blocks_id, b->blocks_id) == 0)
+        return vkz_compare_blocks(a->blocks, b->blocks, a->block_count, ratio, reason);
     if (fabs(middle) + half <= log1p(VKZ_SAMENESS))
         return fabs(middle) > half && fabs(middle) > log1p(VKZ_RESOLUTION) &&
                        rank_test(a, b) < 0.05
@@ -109,6 +112,48 @@ enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_t
         return VKZ_VERDICT_UNKNOWN;
     }
     return middle > 0 ? VKZ_VERDICT_SLOWER : VKZ_VERDICT_FASTER;
+}
+
+// ---- Blocks taken in turns ----
+
+// The 97.5 % quantile of Student's distribution.
+static double student(size_t degrees)
+{
+    static const double table[] = {12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306,
+                                   2.262,  2.228, 2.201, 2.179, 2.160, 2.145, 2.131};
+    const size_t known = sizeof table / sizeof *table;
+    return degrees <= known ? table[degrees - 1] : 1.96 + 2.5 / (double)degrees;
+}
+
+enum vkz_verdict vkz_compare_blocks(const double *a, const double *b, size_t count,
+                                    struct vkz_ratio *ratio, char reason[160])
+{
+    double sum = 0, squares = 0;
+    reason[0] = '\0';
+    for (size_t i = 0; i < count; i++)
+        sum += log(b[i] / a[i]);
+    const double middle = sum / (double)count;
+    for (size_t i = 0; i < count; i++)
+        squares += pow(log(b[i] / a[i]) - middle, 2);
+    const double half = count > 1 ? student(count - 1) *
+                                        sqrt(squares / (double)(count - 1) / (double)count)
+                                  : (double)NAN;
+    *ratio = (struct vkz_ratio){exp(middle), exp(middle - half), exp(middle + half)};
+    if (!isfinite(middle) || !isfinite(half) || count < VKZ_COMPARE_BLOCKS) {
+        *ratio = (struct vkz_ratio){(double)NAN, (double)NAN, (double)NAN};
+        snprintf(reason, 160, "too few blocks, or one without a time");
+        return VKZ_VERDICT_UNKNOWN;
+    }
+    if (fabs(middle) > half && fabs(middle) > log1p(VKZ_RESOLUTION))
+        return middle > 0 ? VKZ_VERDICT_SLOWER : VKZ_VERDICT_FASTER;
+    if (fabs(middle) + half <= log1p(VKZ_SAMENESS))
+        return VKZ_VERDICT_SAME;
+    if (fabs(middle) <= half)
+        snprintf(reason, 160, "the interval of the blocks, +-%.1f %%, is wider than the "
+                              "difference", 100 * expm1(half));
+    else
+        snprintf(reason, 160, "the difference is below %.0f %%", 100 * VKZ_RESOLUTION);
+    return VKZ_VERDICT_UNKNOWN;
 }
 
 // ---- Matching ----
@@ -136,8 +181,21 @@ static int compare_record_pointers(const void *x, const void *y)
                            *(const struct vkz_record *const *)y);
 }
 
+// The sides of one `bench --ab` may have been asked for different things: the id of their
+// blocks says what belongs together.
+static int compare_by_blocks(const void *x, const void *y)
+{
+    const struct vkz_record *a = *(const struct vkz_record *const *)x;
+    const struct vkz_record *b = *(const struct vkz_record *const *)y;
+    const int order = order_texts(a->hot.blocks_id, b->hot.blocks_id);
+    return order ? order : a->hot.blocks_id[0] ? 0 : compare_records(a, b);
+}
+
+typedef int compare_function(const void *x, const void *y);
+
 // The records of bench lines, sorted; NULL without memory.
-static const struct vkz_record **sorted_records(const struct vkz_run *run, size_t *count)
+static const struct vkz_record **sorted_records(const struct vkz_run *run, size_t *count,
+                                                compare_function *compare)
 {
     const struct vkz_record **records = malloc((run->record_count + 1) * sizeof *records);
     *count = 0;
@@ -146,8 +204,20 @@ static const struct vkz_record **sorted_records(const struct vkz_run *run, size_
             records[(*count)++] = &run->records[i];
     }
     if (records)
-        qsort(records, *count, sizeof *records, compare_record_pointers);
+        qsort(records, *count, sizeof *records, compare);
     return records;
+}
+
+// True when the runs are the two sides of one `bench --ab`.
+static bool taken_in_turns(const struct vkz_run *a, const struct vkz_run *b)
+{
+    for (size_t i = 0; i < a->record_count; i++) {
+        for (size_t j = 0; a->records[i].hot.blocks_id[0] && j < b->record_count; j++) {
+            if (strcmp(a->records[i].hot.blocks_id, b->records[j].hot.blocks_id) == 0)
+                return true;
+        }
+    }
+    return false;
 }
 
 // Why this record's time means nothing; NULL when it does.
@@ -159,7 +229,7 @@ static const char *worthless(const struct vkz_record *r)
                                             : NULL;
 }
 
-static void judge(struct vkz_pair *pair)
+void vkz_compare_pair(struct vkz_pair *pair)
 {
     const struct vkz_record *a = pair->a, *b = pair->b;
     const bool ran_a = strcmp(a->status, "ok") == 0, ran_b = strcmp(b->status, "ok") == 0;
@@ -194,7 +264,8 @@ static void judge(struct vkz_pair *pair)
 }
 
 static enum vkz_status match(struct vkz_compare *c, const struct vkz_record **a, size_t na,
-                             const struct vkz_record **b, size_t nb, struct vkz_error *err)
+                             const struct vkz_record **b, size_t nb,
+                             compare_function *compare, struct vkz_error *err)
 {
     c->pairs = calloc(na < nb ? na + 1 : nb + 1, sizeof *c->pairs);
     c->only_a = malloc((na + 1) * sizeof *c->only_a);
@@ -203,11 +274,11 @@ static enum vkz_status match(struct vkz_compare *c, const struct vkz_record **a,
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     size_t i = 0, j = 0;
     while (i < na || j < nb) {
-        const int order = i == na ? 1 : j == nb ? -1 : compare_records(a[i], b[j]);
+        const int order = i == na ? 1 : j == nb ? -1 : compare(&a[i], &b[j]);
         if (order == 0) {
             struct vkz_pair *pair = &c->pairs[c->pair_count++];
             *pair = (struct vkz_pair){.a = a[i++], .b = b[j++]};
-            judge(pair);
+            vkz_compare_pair(pair);
         } else if (order < 0) {
             c->only_a[c->only_a_count++] = a[i++];
         } else {
@@ -345,15 +416,17 @@ enum vkz_status vkz_compare_create(const struct vkz_run *a, const struct vkz_run
 {
     size_t na, nb;
     struct vkz_compare *c = calloc(1, sizeof *c);
-    const struct vkz_record **records_a = sorted_records(a, &na);
-    const struct vkz_record **records_b = sorted_records(b, &nb);
+    compare_function *compare =
+        taken_in_turns(a, b) ? compare_by_blocks : compare_record_pointers;
+    const struct vkz_record **records_a = sorted_records(a, &na, compare);
+    const struct vkz_record **records_b = sorted_records(b, &nb, compare);
     enum vkz_status status = VKZ_OK;
     if (!c || !records_a || !records_b)
         status = vkz_error_set(err, VKZ_FAILED, "out of host memory");
     if (status == VKZ_OK) {
         c->a = a;
         c->b = b;
-        status = match(c, records_a, na, records_b, nb, err);
+        status = match(c, records_a, na, records_b, nb, compare, err);
     }
     if (status == VKZ_OK) {
         qsort(c->pairs, c->pair_count, sizeof *c->pairs, compare_pairs);

@@ -14,7 +14,7 @@
 #define VKZ_RESOLUTION 0.01
 // The same: the interval lies within this much of 1.
 #define VKZ_SAMENESS 0.02
-enum { VKZ_COMPARE_SAMPLES = 5 }; // fewer say nothing
+enum { VKZ_COMPARE_SAMPLES = 5, VKZ_COMPARE_BLOCKS = 4 }; // fewer say nothing
 
 enum vkz_verdict {
     VKZ_VERDICT_BROKEN, // ran in a, wrong or dead in b
@@ -32,9 +32,16 @@ struct vkz_ratio {
 
 // What two hot timings say. Slower or faster: the interval of
 // the ratio of medians leaves 1 out, a rank test of the raw samples agrees (p < 0.05), and
-// the difference is above VKZ_RESOLUTION. `reason` is filled for VKZ_VERDICT_UNKNOWN.
+// the difference is above VKZ_RESOLUTION. `reason` is filled for VKZ_VERDICT_UNKNOWN. Two
+// sides of one `bench --ab` are judged by their blocks.
 enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_times *b,
                                    struct vkz_ratio *ratio, char reason[160]);
+
+// The same for medians of `count` blocks a side, the i-th of b taken beside the i-th of a:
+// what drifts meanwhile weighs on both alike. From the log ratios of the pairs, with
+// Student's interval of their mean.
+enum vkz_verdict vkz_compare_blocks(const double *a, const double *b, size_t count,
+                                    struct vkz_ratio *ratio, char reason[160]);
 
 struct vkz_pair {
     const struct vkz_record *a, *b;
@@ -44,6 +51,9 @@ struct vkz_pair {
     bool counts;      // in the means
     bool other_kernel, other_spirv; // b ran something else than a
 };
+
+// Judges the pair's two records: everything else of it is filled in.
+void vkz_compare_pair(struct vkz_pair *pair);
 
 // A geometric mean. Cases weigh the same in their op, ops in their family, families in all.
 struct vkz_mean {

@@ -13,7 +13,8 @@
 
 #define NONE ((double)NAN)
 #define NO_TIMES                                                                         \
-    {.ns = NONE, .low = NONE, .high = NONE, .min = NONE, .max = NONE, .per_batch = NONE}
+    {.ns = NONE,  .low = NONE,       .high = NONE, .min = NONE,                          \
+     .max = NONE, .per_batch = NONE, .blocks_id = ""}
 
 const struct vkz_record vkz_record_none = {
     .verb = "",         .op = "",       .family = "",         .name = "",
@@ -48,12 +49,26 @@ bool vkz_record_same_work(const struct vkz_record *a, const struct vkz_record *b
     return !(fabs(x - y) > 0);
 }
 
+// The store's copy of an array of numbers; NULL without memory, or without numbers.
+static const double *keep_numbers(struct vkz_store *store, yyjson_val *array, size_t *count)
+{
+    const size_t n = yyjson_arr_size(array);
+    double *copy = n ? vkz_store_take(store, n * sizeof *copy) : NULL;
+    size_t i, all;
+    yyjson_val *value;
+    *count = copy ? n : 0;
+    yyjson_arr_foreach(array, i, all, value) {
+        if (copy)
+            copy[i] = yyjson_get_num(value);
+    }
+    return copy;
+}
+
 bool vkz_times_read(yyjson_val *object, struct vkz_store *store, struct vkz_times *out)
 {
-    yyjson_val *samples = vkz_json_array(object, "samples_ns"), *sample;
-    const size_t n = yyjson_arr_size(samples);
-    double *copy = n ? vkz_store_take(store, n * sizeof *copy) : NULL;
-    size_t i, count;
+    yyjson_val *samples = vkz_json_array(object, "samples_ns");
+    yyjson_val *blocks = vkz_json_object(object, "blocks");
+    yyjson_val *medians = vkz_json_array(blocks, "medians_ns");
     *out = (struct vkz_times){
         .ns = vkz_json_number(object, "median_ns"),
         .low = vkz_json_number(object, "low_ns"),
@@ -61,15 +76,13 @@ bool vkz_times_read(yyjson_val *object, struct vkz_store *store, struct vkz_time
         .min = vkz_json_number(object, "min_ns"),
         .max = vkz_json_number(object, "max_ns"),
         .per_batch = vkz_json_number(object, "per_batch"),
-        .samples = copy,
-        .sample_count = copy ? n : 0,
         .marks = vkz_timing_marks(object),
+        .blocks_id = vkz_store_text(store, vkz_json_text(blocks, "id")),
     };
-    if (n && !copy)
-        return false;
-    yyjson_arr_foreach(samples, i, count, sample)
-        copy[i] = yyjson_get_num(sample);
-    return true;
+    out->samples = keep_numbers(store, samples, &out->sample_count);
+    out->blocks = keep_numbers(store, medians, &out->block_count);
+    return out->blocks_id && out->sample_count == yyjson_arr_size(samples) &&
+           out->block_count == yyjson_arr_size(medians);
 }
 
 // While a line becomes a record: one place to ask for memory.
@@ -137,15 +150,16 @@ static void take_work(yyjson_val *line, struct vkz_record *r)
     r->rate = r->hot.ns > 0 ? (bytes ? r->bytes : r->flops) / r->hot.ns * 1e9 : NONE;
 }
 
-static void take_record(struct taking *t, const struct vkz_result_line *from,
-                        struct vkz_record *r)
+bool vkz_record_read(yyjson_val *line, int number, struct vkz_store *store,
+                     struct vkz_record *r)
 {
-    yyjson_val *line = from->value, *time = vkz_json_object(line, "time");
+    struct taking taking = {.store = store}, *t = &taking;
+    yyjson_val *time = vkz_json_object(line, "time");
     yyjson_val *hot = vkz_json_object(time, "hot");
     yyjson_val *chosen = vkz_json_object(line, "chosen");
     const struct vkz_op *op = vkz_op_find(vkz_json_text(line, "op"));
     *r = vkz_record_none;
-    r->line = from->line;
+    r->line = number;
     const struct {
         const char **to, *key;
     } texts[] = {
@@ -183,24 +197,25 @@ static void take_record(struct taking *t, const struct vkz_result_line *from,
     r->counts = r->hot.ns > 0 && isfinite(r->hot.ns) && strcmp(r->status, "ok") == 0 &&
                 !(r->marks & (VKZ_MARK_UNVERIFIED | VKZ_MARK_IMPOSSIBLE |
                               VKZ_MARK_MISTRUSTED));
+    return !taking.no_memory;
 }
 
 static enum vkz_status take_records(struct vkz_run *run, struct vkz_store *store,
                                     struct vkz_error *err)
 {
     const struct vkz_result_file *file = run->file;
-    struct taking t = {.store = store};
+    bool enough = true;
     run->records = malloc((file->case_count + 1) * sizeof *run->records);
-    for (size_t i = 0; run->records && i < file->case_count && !t.no_memory; i++) {
+    for (size_t i = 0; run->records && i < file->case_count && enough; i++) {
         if (file->cases[i].superseded)
             continue;
         struct vkz_record *r = &run->records[run->record_count++];
-        take_record(&t, &file->cases[i], r);
+        enough = vkz_record_read(file->cases[i].value, file->cases[i].line, store, r);
         run->ok += strcmp(r->status, "ok") == 0;
         run->skipped += strcmp(r->status, "skipped") == 0;
     }
     run->failed = (int)run->record_count - run->ok - run->skipped;
-    if (!run->records || t.no_memory)
+    if (!run->records || !enough)
         return vkz_error_set(err, VKZ_FAILED, "out of host memory");
     return VKZ_OK;
 }

@@ -13,6 +13,11 @@ struct vkz_times {
     double min, max, per_batch;
     const double *samples; // ns, in the order they were taken
     size_t sample_count;
+    // Of `bench --ab`: medians of blocks taken in turns with those of the other side, which
+    // has the same id; "" without.
+    const char *blocks_id;
+    const double *blocks;
+    size_t block_count;
     unsigned marks; // enum vkz_mark
 };
 // Takes any value, NULL included; the samples live in the store. False without memory.
@@ -38,6 +43,9 @@ struct vkz_record {
     bool counts;                         // a time that may enter a mean
 };
 extern const struct vkz_record vkz_record_none; // NaN, "" and 0
+// From a case line, whatever it has; `number` is its line. False without memory.
+bool vkz_record_read(yyjson_val *line, int number, struct vkz_store *store,
+                     struct vkz_record *out);
 // "gemm_tile[wide]": the kernel and tuning that were asked for; "" when neither was.
 const char *vkz_asked_text(const char *kernel, const char *tuning, char out[160]);
 // "gemm@m=1,n=2 gemm_tile[wide]": the case, and what was asked for.

@@ -88,6 +88,45 @@ static void power(void **state)
     }
 }
 
+// Blocks while the machine drifts: a walk that both sides share, noise of each block.
+static void block_shares(double ratio, double drift, double out[VKZ_VERDICTS])
+{
+    enum { ROUNDS = 2000, PAIRS = 8 };
+    memset(out, 0, VKZ_VERDICTS * sizeof *out);
+    for (int round = 0; round < ROUNDS; round++) {
+        double blocks[2][PAIRS], level = 0;
+        struct vkz_ratio found;
+        char reason[160];
+        for (int pair = 0; pair < PAIRS; pair++) {
+            for (int half = 0; half < 2; half++) {
+                const int side = pair % 2 ? 1 - half : half; // A B B A
+                level += drift * normal();
+                blocks[side][pair] = 1e6 * (side ? ratio : 1) * exp(level + 0.005 * normal());
+            }
+        }
+        out[vkz_compare_blocks(blocks[0], blocks[1], PAIRS, &found, reason)] += 1.0 / ROUNDS;
+    }
+    print_message("blocks, ratio %.2f, drift %.1f %%: slower %.3f faster %.3f same %.3f cannot "
+                  "tell %.3f\n", ratio, 100 * drift, out[VKZ_VERDICT_SLOWER],
+                  out[VKZ_VERDICT_FASTER], out[VKZ_VERDICT_SAME], out[VKZ_VERDICT_UNKNOWN]);
+}
+
+static void blocks_forgive_drift(void **state)
+{
+    double share[VKZ_VERDICTS];
+    (void)state;
+    for (double drift = 0; drift < 0.04; drift += 0.015) {
+        block_shares(1, drift, share);
+        assert_true(share[VKZ_VERDICT_SLOWER] + share[VKZ_VERDICT_FASTER] <= 0.06);
+    }
+    block_shares(1.02, 0.005, share);
+    assert_true(share[VKZ_VERDICT_SLOWER] >= 0.9 && share[VKZ_VERDICT_FASTER] <= 0.01);
+    block_shares(1 / 1.05, 0.015, share);
+    assert_true(share[VKZ_VERDICT_FASTER] >= 0.95 && share[VKZ_VERDICT_SLOWER] <= 0.01);
+    block_shares(1, 0.002, share);
+    assert_true(share[VKZ_VERDICT_SAME] >= 0.95);
+}
+
 static void quiet_equal_runs_are_the_same(void **state)
 {
     double share[VKZ_VERDICTS];
@@ -180,6 +219,7 @@ int main(void)
         cmocka_unit_test(false_alarms),
         cmocka_unit_test(power),
         cmocka_unit_test(quiet_equal_runs_are_the_same),
+        cmocka_unit_test(blocks_forgive_drift),
         cmocka_unit_test(whole_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
