@@ -223,6 +223,22 @@ struct entry {
     int run;
 };
 
+// "len=256" before "len=1024": runs of digits compare as numbers.
+static int compare_natural(const char *a, const char *b)
+{
+    const char *x = a, *y = b;
+    while (*x && *y) {
+        const size_t m = strspn(x, "0123456789"), n = strspn(y, "0123456789");
+        if (m && n && m != n)
+            return m < n ? -1 : 1; // numbers of case names have no leading zeros
+        if (*x != *y)
+            return (unsigned char)*x - (unsigned char)*y;
+        x++;
+        y++;
+    }
+    return strcmp(x, y);
+}
+
 static int compare_keys(const struct entry *x, const struct entry *y)
 {
     const struct vkz_record *a = x->record, *b = y->record;
@@ -235,7 +251,7 @@ static int compare_keys(const struct entry *x, const struct entry *y)
     int order = 0;
     // Equal texts are one pointer, but for families.
     for (size_t i = 0; !order && i < sizeof keys / sizeof *keys; i++)
-        order = keys[i][0] == keys[i][1] ? 0 : strcmp(keys[i][0], keys[i][1]);
+        order = keys[i][0] == keys[i][1] ? 0 : compare_natural(keys[i][0], keys[i][1]);
     return order;
 }
 
