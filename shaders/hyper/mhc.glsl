@@ -17,12 +17,16 @@
 //
 // phi is read once for TOKENS tokens: a lane's columns of TOKENS tokens meet those of
 // DOTS rows of phi at a time in registers, sums by hyper/row.glsl. With MHC_LANES a lane
-// has rows of phi instead, and is handed the columns of a token by the others: for CPU
-// drivers, where a load costs as much as a hundred multiplications, and only rows of phi
-// times tokens many sums are kept. Then a lane has a token's coefficients to itself.
+// has rows of phi instead, QUADS groups of four of their columns in registers, past which
+// the tokens go: for CPU drivers, where what lanes load one by one costs as much as many
+// multiplications. All lanes want the same columns of a token: they load them together,
+// which some drivers do once for all lanes, or with HAND each loads some and hands them
+// on. Sums stay in shared memory, a lane's own, and in the end a lane has a token's
+// coefficients to itself.
 //
 // The includer defines, before it includes this:
 //   STREAMS, TOKENS, DOTS, VEC, COMB, NORMW     constants
+//   QUADS, ROLLED, HAND                         and with MHC_LANES
 //   mhc_load(row, stream, q)                    elements 4q .. 4q+3 of a stream: vec4
 //   pc.rows, width, iters, eps_norm, eps_pre, eps_sk, mu
 //   buffers phi, phi4 (vec4), scale, base, normw, normw4
@@ -43,8 +47,13 @@ const uint MHC_ROWS = 2 * STREAMS + MHC_TERMS;
 const uint MHC_COEFS = 2 * STREAMS + STREAMS * STREAMS;
 
 #ifdef MHC_LANES
-const uint DOTS = MHC_ROWS;
-#endif
+// Groups of rows of phi: lane l has row l of each. A lane's sums of a token: its rows, and
+// the square.
+const uint MHC_GROUPS = (MHC_ROWS + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
+const uint MHC_TOKEN_SUMS = (MHC_GROUPS + 1) * gl_WorkGroupSize.x;
+
+shared float row_total[TOKENS * MHC_TOKEN_SUMS];
+#else
 const uint MHC_BLOCKS = (MHC_ROWS + DOTS - 1) / DOTS;
 
 // In a block of sums: the square of v first, then DOTS rows, each for all tokens.
@@ -57,6 +66,7 @@ const uint ROW_SUMS = MHC_SUMS * TOKENS;
 #endif
 
 shared float row_total[MHC_TOTALS * ROW_SUMS];
+#endif
 shared float mhc_coef[TOKENS * MHC_COEFS];
 
 #ifdef MHC_LANES
@@ -95,10 +105,33 @@ vec4 mhc_phi(const uint d, const uint i, const uint q)
     return w;
 }
 
+// Where a token's product with row d is, and a lane's copy of its square.
+#ifdef MHC_LANES
+uint mhc_at(const uint t, const uint d)
+{
+    return t * MHC_TOKEN_SUMS + d;
+}
+
+uint mhc_square_at(const uint t, const uint lane)
+{
+    return t * MHC_TOKEN_SUMS + MHC_GROUPS * gl_WorkGroupSize.x + lane;
+}
+#else
+uint mhc_at(const uint t, const uint d)
+{
+    return d / DOTS * ROW_SUMS + (d % DOTS + 1u) * TOKENS + t;
+}
+
+uint mhc_square_at(const uint t, const uint lane)
+{
+    return t;
+}
+#endif
+
 // Row d of phi v for token t.
 float mhc_product(const uint d, const uint t)
 {
-    return row_total[d / DOTS * ROW_SUMS + (d % DOTS + 1u) * TOKENS + t];
+    return row_total[mhc_at(t, d)];
 }
 
 // What is read or written in a rolled loop, to be small, while sk is in registers.
@@ -172,99 +205,126 @@ void mhc_permute(const uint t, const float norm)
 // 1 / (root mean square of token t)
 float mhc_norm(const uint t)
 {
-    return 1.0 / sqrt(row_total[t] / float(STREAMS * pc.width) + pc.eps_norm);
+    const float square = row_total[mhc_square_at(t, 0)];
+    return 1.0 / sqrt(square / float(STREAMS * pc.width) + pc.eps_norm);
 }
 
 #ifdef MHC_LANES
 
-// Groups of rows of phi: lane l has row l of each.
-const uint MHC_GROUPS = (MHC_ROWS + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
-// The square is added up in 16 strands of groups of four columns, for any number of
-// lanes.
-const uint MHC_STRANDS = 16 / gl_WorkGroupSize.x;
+vec4 mhc_w[QUADS * MHC_GROUPS];
+vec4 mhc_acc[MHC_GROUPS];
+vec4 mhc_squares;
 
-vec4 mhc_w[gl_WorkGroupSize.x * MHC_GROUPS];
-float mhc_acc[MHC_GROUPS];
-float mhc_sums[TOKENS * MHC_GROUPS];
-float mhc_squares[TOKENS * MHC_STRANDS];
+#define MHC_ROWS_OF_(n)                                                                 \
+    [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++)                                    \
+    {                                                                                   \
+        const uint d = min(g * lanes + lane, MHC_ROWS - 1u);                            \
+        mhc_w[(n) * MHC_GROUPS + g] = mhc_phi(d, i, min(q0 + (n), quads - 1u));         \
+    }
 
-// Groups of columns b * lanes .. of stream i, all rows of phi and all tokens.
-void mhc_columns(const uint row, const uint i, const uint b, const uint quads)
+// Columns of the lanes' rows: QUADS groups of four of stream i. ROLLED takes less time to
+// compile, and more to run: registers cannot be indexed.
+void mhc_rows(const uint i, const uint q0, const uint quads)
 {
     const uint lanes = gl_WorkGroupSize.x;
     const uint lane = gl_LocalInvocationID.x;
-    // Rolled, or its loads take a second to compile.
-    [[dont_unroll]] for (uint k = 0; k < lanes; k++) {
-        [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
-            const uint d = min(g * lanes + lane, MHC_ROWS - 1u);
-            mhc_w[k * MHC_GROUPS + g] = mhc_phi(d, i, min(b * lanes + k, quads - 1u));
+    if (ROLLED != 0u) {
+        [[dont_unroll]] for (uint n = 0; n < QUADS; n++) {
+            MHC_ROWS_OF_(n)
         }
-    }
-    const uint q = b * lanes + lane;
-    [[dont_unroll]] for (uint t = 0; t < TOKENS; t++) {
-        const vec4 any_ = mhc_load(min(row + t, pc.rows - 1u), i, min(q, quads - 1u));
-        const vec4 x_ = q < quads ? any_ : vec4(0.0);
-        const uint strand = t * MHC_STRANDS + b % MHC_STRANDS;
-        mhc_squares[strand] = row_dot(x_, x_, mhc_squares[strand]);
-        [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
-            mhc_acc[g] = mhc_sums[t * MHC_GROUPS + g];
-        }
-        [[unroll]] for (uint k = 0; k < lanes; k++) {
-            const vec4 one = subgroupShuffle(x_, k);
-            [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
-                mhc_acc[g] = row_dot(one, mhc_w[k * MHC_GROUPS + g], mhc_acc[g]);
-            }
-        }
-        [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
-            mhc_sums[t * MHC_GROUPS + g] = mhc_acc[g];
+    } else {
+        [[unroll]] for (uint n = 0; n < QUADS; n++) {
+            MHC_ROWS_OF_(n)
         }
     }
 }
 
-// Sum of v over the lanes' strands: high halves onto low ones.
-float mhc_over_strands(const uint t)
+// A token times these: mhc_begin, mhc_add of all groups of columns in order, mhc_end.
+void mhc_begin()
 {
-    float part[MHC_STRANDS];
-    [[unroll]] for (uint n = 0; n < MHC_STRANDS; n++) {
-        part[n] = mhc_squares[t * MHC_STRANDS + n];
+    mhc_squares = vec4(0.0);
+    [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
+        mhc_acc[g] = vec4(0.0);
     }
-    [[unroll]] for (uint half_ = MHC_STRANDS / 2u; half_ > 0u; half_ /= 2u) {
-        [[unroll]] for (uint n = 0; n < half_; n++) {
-            part[n] += part[n + half_];
+}
+
+void mhc_add(const vec4 x, const uint n)
+{
+    mhc_squares = fma(x, x, mhc_squares);
+    [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
+        mhc_acc[g] = fma(x, mhc_w[n * MHC_GROUPS + g], mhc_acc[g]);
+    }
+}
+
+float mhc_across(const vec4 v)
+{
+    return (v.x + v.y) + (v.z + v.w);
+}
+
+void mhc_end(const uint t)
+{
+    const uint lane = gl_LocalInvocationID.x;
+    [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
+        row_total[mhc_at(t, g * gl_WorkGroupSize.x + lane)] += mhc_across(mhc_acc[g]);
+    }
+    row_total[mhc_square_at(t, lane)] += mhc_across(mhc_squares);
+}
+
+// x of lane k < 8, a constant. lavapipe 26.1.6 takes longer over a shuffle.
+vec4 mhc_hand(const vec4 x, const uint k)
+{
+    return k == 0u   ? subgroupBroadcast(x, 0)
+           : k == 1u ? subgroupBroadcast(x, 1)
+           : k == 2u ? subgroupBroadcast(x, 2)
+           : k == 3u ? subgroupBroadcast(x, 3)
+           : k == 4u ? subgroupBroadcast(x, 4)
+           : k == 5u ? subgroupBroadcast(x, 5)
+           : k == 6u ? subgroupBroadcast(x, 6)
+                     : subgroupBroadcast(x, 7);
+}
+
+vec4 mhc_inside(const uint row, const uint i, const uint q, const uint quads)
+{
+    const vec4 x = mhc_load(row, i, min(q, quads - 1u));
+    return q < quads ? x : vec4(0.0);
+}
+
+void mhc_times(const uint row, const uint t, const uint i, const uint q0, const uint quads)
+{
+    const uint lanes = gl_WorkGroupSize.x;
+    mhc_begin();
+    [[unroll]] for (uint n = 0; n < QUADS; n += HAND != 0 ? lanes : 1u) {
+        if (HAND != 0u) {
+            const uint q = q0 + n + gl_LocalInvocationID.x;
+            const vec4 x = mhc_inside(row, i, q, quads);
+            [[unroll]] for (uint k = 0; k < lanes; k++) {
+                mhc_add(mhc_hand(x, k), n + k);
+            }
+        } else {
+            mhc_add(mhc_inside(row, i, q0 + n, quads), n);
         }
     }
-    float sum = part[0];
-    [[unroll]] for (uint half_ = gl_WorkGroupSize.x / 2u; half_ > 0u; half_ /= 2u) {
-        sum += subgroupShuffleXor(sum, half_);
+    mhc_end(t);
+}
+
+void mhc_clear()
+{
+    [[dont_unroll]] for (uint n = gl_LocalInvocationID.x; n < TOKENS * MHC_TOKEN_SUMS;
+                         n += gl_WorkGroupSize.x) {
+        row_total[n] = 0.0;
     }
-    return sum;
+    barrier();
 }
 
 void mhc_products(const uint row)
 {
-    const uint lanes = gl_WorkGroupSize.x;
-    const uint lane = gl_LocalInvocationID.x;
     const uint quads = (pc.width + 3u) / 4u;
-    [[dont_unroll]] for (uint n = 0; n < TOKENS * MHC_GROUPS; n++) {
-        mhc_sums[n] = 0.0;
-    }
-    [[dont_unroll]] for (uint n = 0; n < TOKENS * MHC_STRANDS; n++) {
-        mhc_squares[n] = 0.0;
-    }
+    mhc_clear();
     [[dont_unroll]] for (uint i = 0; i < STREAMS; i++) {
-        [[dont_unroll]] for (uint b = 0; b * lanes < quads; b++) {
-            mhc_columns(row, i, b, quads);
-        }
-    }
-    [[dont_unroll]] for (uint t = 0; t < TOKENS; t++) {
-        const float square = mhc_over_strands(t);
-        if (lane == 0u) {
-            row_total[t] = square;
-        }
-        [[unroll]] for (uint g = 0; g < MHC_GROUPS; g++) {
-            const uint d = g * lanes + lane;
-            if (d < MHC_ROWS) {
-                row_total[(d + 1u) * TOKENS + t] = mhc_sums[t * MHC_GROUPS + g];
+        [[dont_unroll]] for (uint q0 = 0; q0 < quads; q0 += QUADS) {
+            mhc_rows(i, q0, quads);
+            [[dont_unroll]] for (uint t = 0; t < TOKENS; t++) {
+                mhc_times(min(row + t, pc.rows - 1u), t, i, q0, quads);
             }
         }
     }

@@ -16,16 +16,25 @@
 float mhc_post_f[STREAMS];
 float mhc_post_x[STREAMS * STREAMS];
 
-// Read in a rolled loop, which is small; used from registers.
+// Many are read in a rolled loop, which is small; they are used from registers.
 float mhc_post_rolled[STREAMS * (STREAMS + 1)];
+
+#define MHC_POST_READ_(HINT)                                                            \
+    HINT for (uint i = 0; i < STREAMS * STREAMS; i++)                                   \
+    {                                                                                   \
+        mhc_post_rolled[i] = comb[row * STREAMS * STREAMS + i];                         \
+    }                                                                                   \
+    HINT for (uint i = 0; i < STREAMS; i++)                                             \
+    {                                                                                   \
+        mhc_post_rolled[STREAMS * STREAMS + i] = post[row * STREAMS + i];               \
+    }
 
 void mhc_post_read(const uint row)
 {
-    [[dont_unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
-        mhc_post_rolled[i] = comb[row * STREAMS * STREAMS + i];
-    }
-    [[dont_unroll]] for (uint i = 0; i < STREAMS; i++) {
-        mhc_post_rolled[STREAMS * STREAMS + i] = post[row * STREAMS + i];
+    if (STREAMS <= 4u) {
+        MHC_POST_READ_([[unroll]])
+    } else {
+        MHC_POST_READ_([[dont_unroll]])
     }
     [[unroll]] for (uint i = 0; i < STREAMS * STREAMS; i++) {
         mhc_post_x[i] = mhc_post_rolled[i];

@@ -25,8 +25,13 @@ layout(std430, binding = 7) restrict readonly buffer BufferNormw { float normw[]
 layout(std430, binding = 7) restrict readonly buffer BufferNormw4 { vec4 normw4[]; };
 layout(std430, binding = 8) restrict readonly buffer BufferGain { float gain[]; };
 layout(std430, binding = 8) restrict readonly buffer BufferGain4 { vec4 gain4[]; };
-layout(std430, binding = 9) buffer BufferZ { T z[]; };
-layout(std430, binding = 9) buffer BufferZ4 { W4 z4_[]; };
+#ifdef MHC_LANES
+#define MHC_Z coherent // lanes read what others wrote
+#else
+#define MHC_Z
+#endif
+layout(std430, binding = 9) MHC_Z buffer BufferZ { T z[]; };
+layout(std430, binding = 9) MHC_Z buffer BufferZ4 { W4 z4_[]; };
 layout(std430, binding = 10) restrict writeonly buffer BufferH0 { T h0[]; };
 layout(std430, binding = 10) restrict writeonly buffer BufferH04 { W4 h04[]; };
 layout(std430, binding = 11) restrict writeonly buffer BufferPre { float next_pre[]; };
@@ -74,6 +79,10 @@ void main()
             mhc_post_quad(row + t, q);
         }
     }
+#ifdef MHC_LANES
+    memoryBarrierBuffer();
+    barrier();
+#endif
     mhc_coefficients(row);
     mhc_store(row);
     if (NORM_OUT == 0u) {
