@@ -31,7 +31,7 @@
 //! scratch  18 grid_width u32[3]
 //! push     rows:u32 width:u32 experts:u32 topk:u32 ff_width:u32 cap:u32 parts:u32
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // LANES: one subgroup
-//! spec     3 GROUPS u32 2 = max(1,min(floordiv(32,subgroup_size),rows*topk>=3*WG_SIZE*experts?4:rows*topk*2>=3*WG_SIZE*experts?2:1))   // rows a tile, by LANES
+//! spec     3 GROUPS u32 2 = max(1,min(floordiv(32,subgroup_size),4))   // rows a tile, by LANES; empty ones cost nothing
 //! spec     12 VEC_C u32 1 = width % 4 == 0 ? 4 : 1
 //! spec     13 VEC_F u32 1 = ff_width % 4 == 0 ? 4 : 1
 //! spec     16 ACT u32 0

@@ -221,6 +221,9 @@ VKZ_OP(grouped_gemm) = {
     .valid_reason = VKZ_MAP_VALID_REASON
         "; swiglu takes TRANS=nt, and tn takes EPILOGUE=none",
     .flops = "2 * (" W_ROWS ") * k * rows * topk",
+    .bytes = IS_TN " ? T.bytes * (rows * k + rows * topk * n) + 4 * experts * n * k"
+             " : T.bytes * (" VKZ_MAP_TAKEN " * (" W_ROWS ") * k + rows *"
+             " (GATHER == GATHER.on ? 1 : topk) * k + cap_total * n)",
     .sum_length = "TRANS == TRANS.tn ? rows * topk : k",
     .tolerance = VKZ_TOL_SUM,
     .metric = VKZ_METRIC_FLOPS,

@@ -35,6 +35,10 @@
 #define VKZ_MAP_POS \
     {"pos", VKZ_IN, "i32", "rows, topk", NULL, "op", "position of each entry, -1: none"}
 
+// Experts that a uniform routing takes on average: what of their weights is read.
+#define VKZ_MAP_TAKEN \
+    "(load == 2 ? 1 : experts * (1 - pow(1 - min(1, topk / experts), rows)))"
+
 // A case's numbers, from a reference or from a fill.
 struct map_case {
     int64_t rows, topk, experts, bm, cap_total, cap;

@@ -144,6 +144,8 @@ VKZ_OP(moe_ffn) = {
     .valid_reason = FFN_VALID_REASON,
     .flops = "rows * (topk + (SHARED == SHARED.on)) * width * ff_width * (" FFN_GATED
              " ? 6 : 4)",
+    .bytes = "T.bytes * width * ((" VKZ_MAP_TAKEN " + (SHARED == SHARED.on)) * ff_width *"
+             " (" FFN_GATED " ? 3 : 2) + 2 * rows)",
     .sum_length = "width + ff_width",
     .tolerance = VKZ_TOL_SUM,
     .metric = VKZ_METRIC_FLOPS,
