@@ -4,6 +4,7 @@
 //
 //   block_a(j, i, b)  block_b(o, j, b)     see lora/blocks.glsl
 //   merge_store(o, i, sum)                 nothing beyond the edge
+//   merge_load(o, i)  merge_add(o, i, before, sum)   the same in two steps
 //
 // Tensors w, a, b have the bindings 0 to 2. The includer declares the push block with n, k
 // and rank, and defines MERGE_FACTOR, the factor f, before including this; and
@@ -36,25 +37,51 @@ layout(set = 0, binding = 4, std430) restrict writeonly buffer Wt4 { W4 wt4[]; }
 const uint MASTER = 0;
 #endif
 
-void merge_store(const uint row, const uint col, const vec4 sum)
+// Four weights; beyond the edge whatever is within.
+vec4 merge_load(const uint row, const uint col)
+{
+    const uint base = min(row, pc.n - 1) * pc.k;
+    vec4 v;
+    if (VEC_K == 4) {
+        const uint at = (base + min(col, pc.k - 4)) / 4;
+#ifdef MERGE_MASTER
+        if (MASTER != 0) {
+            return master4[at];
+        }
+#endif
+        return vkz_load_w4(w4[at]);
+    }
+    [[unroll]] for (uint c = 0; c < 4; ++c) {
+        const uint at = base + min(col + c, pc.k - 1);
+#ifdef MERGE_MASTER
+        if (MASTER != 0) {
+            v[c] = master[at];
+            continue;
+        }
+#endif
+        v[c] = vkz_load(w[at]);
+    }
+    return v;
+}
+
+// What merge_load gave, and a sum.
+void merge_add(const uint row, const uint col, const vec4 before, const vec4 sum)
 {
     if (row >= pc.n || col >= pc.k) {
         return;
     }
     const uint at = row * pc.k + col;
-    const vec4 update = MERGE_FACTOR * sum;
+    const vec4 v = before + MERGE_FACTOR * sum;
 #ifdef MERGE_MASTER
     if (MASTER != 0) {
         if (VEC_K == 4) {
-            const vec4 v = master4[at / 4] + update;
             master4[at / 4] = v;
             wt4[at / 4] = vkz_store_w4(v);
         } else {
             [[unroll]] for (uint c = 0; c < 4; ++c) {
                 if (col + c < pc.k) {
-                    const float v = master[at + c] + update[c];
-                    master[at + c] = v;
-                    wt[at + c] = vkz_store(v);
+                    master[at + c] = v[c];
+                    wt[at + c] = vkz_store(v[c]);
                 }
             }
         }
@@ -62,14 +89,19 @@ void merge_store(const uint row, const uint col, const vec4 sum)
     }
 #endif
     if (VEC_K == 4) {
-        w4[at / 4] = vkz_store_w4(vkz_load_w4(w4[at / 4]) + update);
+        w4[at / 4] = vkz_store_w4(v);
     } else {
         [[unroll]] for (uint c = 0; c < 4; ++c) {
             if (col + c < pc.k) {
-                w[at + c] = vkz_store(vkz_load(w[at + c]) + update[c]);
+                w[at + c] = vkz_store(v[c]);
             }
         }
     }
+}
+
+void merge_store(const uint row, const uint col, const vec4 sum)
+{
+    merge_add(row, col, merge_load(row, col), sum);
 }
 
 #endif
