@@ -11,8 +11,8 @@
 //
 // Why this one: a row finds its adapter itself, so neither form needs a list of work, and
 // the number of adapters changes what is read, not how it is spread. Rows of one adapter
-// that follow each other share what is read of it. For batches of hundreds of rows an
-// adapter, tiles would read less.
+// share what is read of it: with a segment's those that follow each other, with an id a
+// row all among BLOCK. For batches of hundreds of rows an adapter, tiles would read less.
 //
 //! kernel   sgmv_split
 //! op       sgmv/1
@@ -31,8 +31,9 @@
 //! scratch  11 h    f32[rows, 4*ceildiv(rank,4)]
 //! push     rows:u32 k:u32 n:u32 rank:u32 nseg:u32
 //! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64   // a power of two
-//! spec     3 ROWS u32 4       // rows of x that may share an adapter
+//! spec     3 ROWS u32 4 = is_cpu ? 8 : 4   // rows of x at a time that share an adapter
 //! spec     4 PARTS u32 1 = is_cpu ? 1 : max(1,min(8,ceildiv(k,1024)))
+//! spec     6 BLOCK u32 4 = is_cpu ? 32 : 4   // rows of a workgroup
 //! spec     5 ALONE u32 0 = is_cpu && WG_SIZE <= subgroup_size   // the workgroup is a subgroup
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
@@ -40,12 +41,13 @@
 //! spec     16 FORM u32 0
 //! spec     17 PHASE u32 0
 //! shared   16 * WG_SIZE * ROWS
-//! tuning   rows1  ROWS=1
-//! tuning   rows8  ROWS=8
+//! tuning   rows1  ROWS=1 BLOCK=1
+//! tuning   rows8  ROWS=8 BLOCK=8
+//! tuning   block64  ROWS=8 BLOCK=64
 //! tuning   parts4 PARTS=4
-//! pass     shrink  groups (PHASE==PHASE.expand?1:ceildiv(rank,4)) min(ceildiv(rows,ROWS),65535) PARTS
+//! pass     shrink  groups (PHASE==PHASE.expand?1:ceildiv(rank,4)) min(ceildiv(rows,BLOCK),65535) PARTS
 //! pass     sum     groups min(ceildiv(rows*ceildiv(rank,4),WG_SIZE),1024)
-//! pass     expand  groups ceildiv(n,4*WG_SIZE) min(ceildiv(rows,ROWS),65535)
+//! pass     expand  groups ceildiv(n,4*WG_SIZE) min(ceildiv(rows,BLOCK),65535)
 //! variant  f32_add T=f32 tier=T1 SGMV_ADD=1
 //! variant  f32  T=f32
 //! variant  f16  T=f16 tier=T1 SGMV_ADD=1
@@ -66,6 +68,7 @@ layout(local_size_x = 64, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint ROWS = 4;
 layout(constant_id = 4) const uint PARTS = 1;
 layout(constant_id = 5) const uint ALONE = 0;
+layout(constant_id = 6) const uint BLOCK = 4;
 layout(constant_id = 12) const uint VEC_K = 1;
 layout(constant_id = 13) const uint VEC_N = 1;
 layout(constant_id = 14) const uint VEC_R = 1;
@@ -104,15 +107,74 @@ int adapter_of(const uint row)
     return low > 0 && row < uint(seg[low]) ? ids[low - 1] : -1;
 }
 
-// Rows from `row` on with this adapter, at most ROWS.
-uint same_adapter(const uint row, const uint end, const int adapter)
-{
-    uint count = 1;
-    while (row + count < end && adapter_of(row + count) == adapter) {
-        count++;
+#if !defined(PASS_SUM)
+
+// Four groups of four, the first elements of all before the second: each is in a line of
+// its own, and so the lines are asked for together.
+#define SGMV_LOAD4(to, four, VEC, at_i, otherwise_i)                                    \
+    if (VEC == 4) {                                                                     \
+        W4 raw[4];                                                                      \
+        [[unroll]] for (uint c = 0; c < raw[0].length(); ++c) {                         \
+            [[unroll]] for (uint i = 0; i < 4; ++i) {                                   \
+                raw[i][c] = four[at_i][c];                                              \
+            }                                                                           \
+        }                                                                               \
+        [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
+            to[i] = vkz_load_w4(raw[i]);                                                \
+        }                                                                               \
+    } else {                                                                            \
+        [[unroll]] for (uint i = 0; i < 4; ++i) {                                       \
+            to[i] = otherwise_i;                                                        \
+        }                                                                               \
     }
-    return count;
+
+uint taken[ROWS]; // rows at hand, all of one adapter
+uint count;       // of them
+
+void work(const uint adapter);
+
+// Works for the rows first .. end - 1, each adapter's together.
+void work_block(const uint first, const uint end)
+{
+    for (uint row = first; row < end;) {
+        const int adapter = adapter_of(row);
+        bool done = adapter < 0;
+        for (uint i = first; FORM != FORM_SEGMENTS && !done && i < row; ++i) {
+            done = adapter_of(i) == adapter;
+        }
+        uint next = row + 1;
+        count = 0;
+        for (uint i = row; !done && i < end; ++i) {
+            if (adapter_of(i) == adapter) {
+                [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+                    taken[r] = r == count ? i : taken[r];
+                }
+                ++count;
+                next = FORM == FORM_SEGMENTS ? i + 1 : next;
+            } else if (FORM == FORM_SEGMENTS) {
+                break;
+            }
+            if (count == ROWS) {
+                work(uint(adapter));
+                count = 0;
+            }
+        }
+        if (count > 0) {
+            work(uint(adapter));
+        }
+        row = next;
+    }
 }
+
+void work_all()
+{
+    const uint step = gl_NumWorkGroups.y * BLOCK;
+    for (uint first = gl_WorkGroupID.y * BLOCK; first < pc.rows; first += step) {
+        work_block(first, min(first + BLOCK, pc.rows));
+    }
+}
+
+#endif
 
 #if defined(PASS_SHRINK)
 
@@ -139,8 +201,9 @@ shared vec4 share[gl_WorkGroupSize.x * ROWS]; // four rows of A each
 SGMV_LOADER(load_x, x, x4)
 SGMV_LOADER(load_a, a, a4)
 
-void shrink(const uint row, const uint count, const uint adapter, const uint lane)
+void work(const uint adapter)
 {
+    const uint lane = gl_LocalInvocationID.x;
     const uint lanes = gl_WorkGroupSize.x;
     const uint own = uint(ranks[adapter]);
     const uint j = 4 * gl_WorkGroupID.x;
@@ -153,27 +216,29 @@ void shrink(const uint row, const uint count, const uint adapter, const uint lan
         const uint span = (groups + PARTS - 1) / PARTS;
         const uint end = min((gl_WorkGroupID.z + 1) * span, groups);
         for (uint q = gl_WorkGroupID.z * span + lane; q < end; q += lanes) {
-            vec4 as[4];
+            uint base[4];
             [[unroll]] for (uint i = 0; i < 4; ++i) {
-                as[i] = load_a((adapter * pc.rank + min(j + i, own - 1)) * pc.k, q);
+                base[i] = (adapter * pc.rank + min(j + i, own - 1)) * pc.k;
             }
+            vec4 as[4];
+            SGMV_LOAD4(as, a4, VEC_K, base[i] / 4 + q, load_a(base[i], q))
             [[unroll]] for (uint r = 0; r < ROWS; ++r) {
                 if (r < count) {
-                    const vec4 xs = load_x((row + r) * pc.k, q);
+                    const vec4 xs = load_x(taken[r] * pc.k, q);
                     acc[r] += vec4(dot(xs, as[0]), dot(xs, as[1]), dot(xs, as[2]),
                                    dot(xs, as[3]));
                 }
             }
         }
     }
-    const uint to = (gl_WorkGroupID.z * pc.rows + row) * quads() + gl_WorkGroupID.x;
+    const uint to = gl_WorkGroupID.z * pc.rows * quads() + gl_WorkGroupID.x;
 #ifdef SGMV_ADD
     if (ALONE != 0) {
         [[unroll]] for (uint r = 0; r < ROWS; ++r) {
             if (r < count) {
                 const vec4 sum = subgroupAdd(acc[r]);
                 if (lane == 0) {
-                    part[to + r * quads()] = sum;
+                    part[to + taken[r] * quads()] = sum;
                 }
             }
         }
@@ -193,26 +258,18 @@ void shrink(const uint row, const uint count, const uint adapter, const uint lan
         }
     }
     barrier();
-    for (uint r = lane; r < count; r += lanes) {
-        part[to + r * quads()] = share[r * lanes];
+    [[unroll]] for (uint r = 0; r < ROWS; ++r) {
+        if (r < count && lane == 0) {
+            part[to + taken[r] * quads()] = share[r * lanes];
+        }
     }
     barrier();
 }
 
 void main()
 {
-    const uint step = gl_NumWorkGroups.y * ROWS;
-    for (uint first = gl_WorkGroupID.y * ROWS; PHASE != PHASE_EXPAND && first < pc.rows;
-         first += step) {
-        const uint end = min(first + ROWS, pc.rows);
-        for (uint row = first; row < end;) {
-            const int adapter = adapter_of(row);
-            const uint count = same_adapter(row, end, adapter);
-            if (adapter >= 0) {
-                shrink(row, count, uint(adapter), gl_LocalInvocationID.x);
-            }
-            row += count;
-        }
+    if (PHASE != PHASE_EXPAND) {
+        work_all();
     }
 }
 
@@ -267,10 +324,6 @@ layout(set = 0, binding = 11, std430) restrict readonly buffer H { vec4 h[]; };
 // B[o, 4q .. 4q+3] of what the adapter has; the rest is not read.
 vec4 load_b(const uint base, const uint q, const uint own)
 {
-    if (VEC_R == 4) {
-        return mix(vec4(0.0), vkz_load_w4(b4[base / 4 + q]),
-                   lessThan(4 * q + uvec4(0, 1, 2, 3), uvec4(own)));
-    }
     const uvec4 at = base + min(4 * q + uvec4(0, 1, 2, 3), uvec4(own - 1));
     const vec4 all = vec4(vkz_load(b[at.x]), vkz_load(b[at.y]), vkz_load(b[at.z]),
                           vkz_load(b[at.w]));
@@ -278,8 +331,9 @@ vec4 load_b(const uint base, const uint q, const uint own)
 }
 
 // Columns o .. o+3.
-void expand(const uint row, const uint count, const uint adapter, const uint o)
+void work(const uint adapter)
 {
+    const uint o = 4 * gl_GlobalInvocationID.x;
     const uint own = uint(ranks[adapter]);
     vec4 acc[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
@@ -287,13 +341,21 @@ void expand(const uint row, const uint count, const uint adapter, const uint o)
     }
     const uint base = adapter * pc.n;
     for (uint q = 0; q < (own + 3) / 4; ++q) {
-        vec4 bs[4];
+        uint at[4];
         [[unroll]] for (uint i = 0; i < 4; ++i) {
-            bs[i] = load_b((base + min(o + i, pc.n - 1)) * pc.rank, q, own);
+            at[i] = (base + min(o + i, pc.n - 1)) * pc.rank;
+        }
+        vec4 bs[4];
+        SGMV_LOAD4(bs, b4, VEC_R, at[i] / 4 + q, load_b(at[i], q, own))
+        if (VEC_R == 4) {
+            [[unroll]] for (uint i = 0; i < 4; ++i) {
+                bs[i] = mix(vec4(0.0), bs[i],
+                            lessThan(4 * q + uvec4(0, 1, 2, 3), uvec4(own)));
+            }
         }
         [[unroll]] for (uint r = 0; r < ROWS; ++r) {
             if (r < count) {
-                const vec4 hs = h[(row + r) * quads() + q];
+                const vec4 hs = h[taken[r] * quads() + q];
                 acc[r] += vec4(dot(bs[0], hs), dot(bs[1], hs), dot(bs[2], hs),
                                dot(bs[3], hs));
             }
@@ -301,7 +363,7 @@ void expand(const uint row, const uint count, const uint adapter, const uint o)
     }
     const float s = scale[adapter];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        const uint at = (row + r) * pc.n + o;
+        const uint at = taken[r] * pc.n + o;
         if (r < count && VEC_N == 4) {
             y4[at / 4] = vkz_store_w4(vkz_load_w4(y4[at / 4]) + s * acc[r]);
         } else if (r < count) {
@@ -316,21 +378,8 @@ void expand(const uint row, const uint count, const uint adapter, const uint o)
 
 void main()
 {
-    const uint o = 4 * gl_GlobalInvocationID.x;
-    if (PHASE == PHASE_SHRINK || o >= pc.n) {
-        return;
-    }
-    const uint step = gl_NumWorkGroups.y * ROWS;
-    for (uint first = gl_WorkGroupID.y * ROWS; first < pc.rows; first += step) {
-        const uint end = min(first + ROWS, pc.rows);
-        for (uint row = first; row < end;) {
-            const int adapter = adapter_of(row);
-            const uint count = same_adapter(row, end, adapter);
-            if (adapter >= 0) {
-                expand(row, count, uint(adapter), o);
-            }
-            row += count;
-        }
+    if (PHASE != PHASE_SHRINK && 4 * gl_GlobalInvocationID.x < pc.n) {
+        work_all();
     }
 }
 
