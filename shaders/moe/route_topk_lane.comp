@@ -303,7 +303,7 @@ void weigh(const bool live, const bool on)
     const bool by_chosen = ORDER != 0 || (SCORE_SOFT && SUM == 0);
     float l[LIST];
     float most = -3.0e38;
-    [[dont_unroll]] for (uint t = 0; t < LIST; t++) {
+    [[unroll]] for (uint t = 0; t < LIST; t++) {
         const uint expert = min(INDEX - (best[t] & INDEX), pc.experts - 1u);
         l[t] = t < pc.topk ? logits[row * pc.experts + expert] : 0.0;
         most = t < pc.topk && l[t] > most ? l[t] : most;
@@ -314,7 +314,7 @@ void weigh(const bool live, const bool on)
         most = largest;
     }
     float sum = 0.0;
-    [[dont_unroll]] for (uint t = 0; t < LIST; t++) {
+    [[unroll]] for (uint t = 0; t < LIST; t++) {
         l[t] = SCORE_SOFT ? vkz_exp_accurate(l[t] - most) / under : score_of(l[t]);
         sum += t < pc.topk ? l[t] : 0.0;
     }
@@ -326,7 +326,7 @@ void weigh(const bool live, const bool on)
     } else if (RENORM != 0) {
         factor /= sum < pc.eps ? pc.eps : sum;
     }
-    [[dont_unroll]] for (uint t = 0; t < LIST; t++) {
+    [[unroll]] for (uint t = 0; t < LIST; t++) {
         if (live && t < pc.topk) {
             idx[row * pc.topk + t] = on ? int(INDEX - (best[t] & INDEX)) : -1;
             w[row * pc.topk + t] = on ? l[t] * factor : 0.0;
@@ -352,8 +352,10 @@ void main()
             }
             limit_groups();
         }
-        [[dont_unroll]] for (uint q = 0; q < (pc.experts + 3u) / 4u; q += 2u) {
-            merge8(entries4(q), entries4(q + 1u));
+        // From both halves of the logits, so that two lines of memory are asked for at once.
+        const uint half_ = (pc.experts + 7u) / 8u;
+        [[dont_unroll]] for (uint q = 0; q < half_; q++) {
+            merge8(entries4(q), entries4(q + half_));
         }
         if (in_doubt()) {
             choose_again();
