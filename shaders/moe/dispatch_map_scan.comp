@@ -24,7 +24,7 @@
 //! push     rows:u32 topk:u32 experts:u32 bm:u32 cap_total:u32 parts:u32 cap:f32
 //! spec     0 WG_SIZE u32 64 = is_cpu ? subgroup_size : 64
 //! spec     16 CAPACITY u32 0
-//! let      parts min(ceildiv(rows*topk,64),is_cpu?128:1024)
+//! let      parts min(ceildiv(rows*topk,64),is_cpu?max(16,min(128,ceildiv(rows*topk,8*experts))):1024)
 //! shared   4*WG_SIZE
 //! pass     count   groups ceildiv(parts,WG_SIZE)
 //! pass     scan    groups 1

@@ -15,7 +15,7 @@
 //
 // The kernel declares before including this file:
 //   uint counters[]                        that buffer
-//   uint map_bin(uint entry)               expert of an entry, MAP_NONE: in no list
+//   uint map_bin(uint entry)               expert of an entry, bins or more: in no list
 //   map_shape map_shape_of()               see below
 //   void map_put_expert(bin, count, begin) the scan, every expert
 //   void map_put_end(end)                  the scan, once: where the last list ends
@@ -27,6 +27,8 @@
 // Passes that do not call a function may leave its hooks empty.
 #ifndef VKZ_MOE_MAP_GLSL
 #define VKZ_MOE_MAP_GLSL
+
+#extension GL_EXT_control_flow_attributes : require
 
 struct map_shape {
     uint entries, bins, parts;
@@ -45,6 +47,17 @@ uint map_begins(const map_shape s)
     return (s.parts + 1u) * s.bins;
 }
 
+// Experts of entries first .. first + 3, read side by side; in no list from `end` on.
+uvec4 map_bins(const uint first, const uint end)
+{
+    uvec4 bins;
+    [[unroll]] for (uint i = 0; i < 4u; i++) {
+        const uint bin = map_bin(min(first + i, end - 1u));
+        bins[i] = first + i < end ? bin : 0xffffffffu;
+    }
+    return bins;
+}
+
 void map_count(const map_shape s, const uint part)
 {
     if (part < s.parts) {
@@ -55,10 +68,13 @@ void map_count(const map_shape s, const uint part)
         for (uint bin = 0; bin < s.bins; bin++) {
             counters[own + bin] = 0u;
         }
-        for (uint entry = begin; entry < end; entry++) {
-            const uint bin = map_bin(entry);
-            if (bin < s.bins) {
-                counters[own + bin] += 1u;
+        for (uint first = begin; first < end; first += 4u) {
+            const uvec4 four = map_bins(first, end);
+            [[unroll]] for (uint i = 0; i < 4u; i++) {
+                const uint bin = four[i];
+                if (bin < s.bins) {
+                    counters[own + bin] += 1u;
+                }
             }
         }
     }
@@ -138,17 +154,23 @@ void map_scatter(const map_shape s, const uint part, const uint lanes)
         const uint begin = min(part * per, s.entries);
         const uint end = min(begin + per, s.entries);
         const uint own = part * s.bins;
-        for (uint entry = begin; entry < end; entry++) {
-            const uint bin = map_bin(entry);
-            int to = -1;
-            if (bin < s.bins) {
-                const uint place = counters[own + bin];
-                counters[own + bin] = place + 1u;
-                const uint last = s.cap < s.entries ? counters[map_begins(s) + bin] + s.cap
-                                                    : s.positions;
-                to = place < last ? int(place) : -1;
+        for (uint first = begin; first < end; first += 4u) {
+            const uvec4 four = map_bins(first, end);
+            [[unroll]] for (uint i = 0; i < 4u; i++) {
+                const uint bin = four[i];
+                int to = -1;
+                if (bin < s.bins) {
+                    const uint place = counters[own + bin];
+                    counters[own + bin] = place + 1u;
+                    const uint last = s.cap < s.entries
+                                          ? counters[map_begins(s) + bin] + s.cap
+                                          : s.positions;
+                    to = place < last ? int(place) : -1;
+                }
+                if (first + i < end) {
+                    map_put(to, first + i);
+                }
             }
-            map_put(to, entry);
         }
     }
 }
