@@ -29,12 +29,13 @@
 //! push     topk:u32 experts:u32 bm:u32 cap_total:u32 n:u32 k:u32
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // LANES: one subgroup
 //! spec     3 GROUPS u32 2 = max(1,min(floordiv(32,subgroup_size),TRANS == TRANS.tn && rows*topk < 3*subgroup_size*experts ? 2 : 4))   // rows a tile, by LANES; empty ones cost nothing
+//! spec     5 STEPS u32 1 = is_cpu ? 2 : 1   // groups of four k at a time
 //! spec     12 VEC_K u32 1 = k % 4 == 0 ? 4 : 1
 //! spec     13 VEC_N u32 1 = n % 4 == 0 ? 4 : 1
 //! spec     16 TRANS u32 0
 //! spec     17 EPILOGUE u32 0
 //! spec     18 GATHER u32 0
-//! tuning   groups2 GROUPS=2
+//! tuning   steps4 STEPS=4
 //! pass     grid  groups min(cap_total,1024)
 //! pass     main  indirect grid
 //! variant  f32  T=f32
@@ -46,6 +47,7 @@
 
 layout(local_size_x = 4, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint GROUPS = 2;
+layout(constant_id = 5) const uint STEPS = 1;
 
 #define PRODUCT_LANES
 const uint LANES = gl_WorkGroupSize.x;

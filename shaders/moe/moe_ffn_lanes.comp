@@ -32,6 +32,7 @@
 //! push     rows:u32 width:u32 experts:u32 topk:u32 ff_width:u32 cap:u32 parts:u32
 //! spec     0 WG_SIZE u32 4 = is_cpu ? subgroup_size : min(subgroup_size,8)   // LANES: one subgroup
 //! spec     3 GROUPS u32 2 = max(1,min(floordiv(32,subgroup_size),4))   // rows a tile, by LANES; empty ones cost nothing
+//! spec     5 STEPS u32 1   // groups of four k at a time
 //! spec     12 VEC_C u32 1 = width % 4 == 0 ? 4 : 1
 //! spec     13 VEC_F u32 1 = ff_width % 4 == 0 ? 4 : 1
 //! spec     16 ACT u32 0
@@ -58,6 +59,7 @@
 
 layout(local_size_x = 4, local_size_x_id = 0) in;
 layout(constant_id = 3) const uint GROUPS = 2;
+layout(constant_id = 5) const uint STEPS = 1;
 
 #define PRODUCT_LANES
 const uint LANES = gl_WorkGroupSize.x;

@@ -18,7 +18,7 @@
 // little padding, are joined, and large ones divided.
 //
 // The kernel defines LANES, the workgroup's size, no more than the smallest subgroup, and
-// the constant GROUPS.
+// the constants GROUPS and STEPS: groups of four k that are read at a time.
 #ifndef VKZ_MOE_PRODUCT_LANES_GLSL
 #define VKZ_MOE_PRODUCT_LANES_GLSL
 
@@ -47,40 +47,43 @@ uvec3 product_grid_expert(const uint rows, const uint n, const uint experts)
 const uint PROD_W = PROD_GATED ? 2 : 1;
 
 vec4 prod_acc[PROD_ROWS * PROD_W];
-vec4 prod_b_[4 * PROD_W];
+vec4 prod_b_[STEPS * 4 * PROD_W];
 
-// One step of four k: rows g * LANES .. of a, the lane's own in `mine`.
-void prod_step(const uint g, const vec4 mine)
+// Step `s` of four k: rows g * LANES .. of a, the lane's own in `mine`.
+void prod_step(const uint g, const uint s, const vec4 mine)
 {
     [[unroll]] for (uint l = 0; l < LANES; ++l) {
         const vec4 a = subgroupShuffle(mine, l);
         [[unroll]] for (uint j = 0; j < PROD_W; ++j) {
             vec4 sum = prod_acc[(g * LANES + l) * PROD_W + j];
-            sum += a.x * prod_b_[j];
-            sum += a.y * prod_b_[PROD_W + j];
-            sum += a.z * prod_b_[2 * PROD_W + j];
-            sum += a.w * prod_b_[3 * PROD_W + j];
+            sum += a.x * prod_b_[(4 * s + 0) * PROD_W + j];
+            sum += a.y * prod_b_[(4 * s + 1) * PROD_W + j];
+            sum += a.z * prod_b_[(4 * s + 2) * PROD_W + j];
+            sum += a.w * prod_b_[(4 * s + 3) * PROD_W + j];
             prod_acc[(g * LANES + l) * PROD_W + j] = sum;
         }
     }
 }
 
+// W at steps q .. q + STEPS - 1. All of a row's first: a line of memory is read at once,
+// while rows a power of two apart would push each other out of the cache.
 void prod_load_w(const uint e, const uint q, const uint col)
 {
     [[unroll]] for (uint j = 0; j < PROD_W; ++j) {
         if (PROD_NN) {
-            [[unroll]] for (uint i = 0; i < 4; ++i) {
+            [[unroll]] for (uint i = 0; i < 4 * STEPS; ++i) {
                 const vec4 four = prod_w(e, min(4 * q + i, PROD_K - 1), col);
                 prod_b_[i * PROD_W + j] = 4 * q + i < PROD_K ? four : vec4(0.0);
             }
         } else {
-            vec4 by_col[4];
             [[unroll]] for (uint i = 0; i < 4; ++i) {
-                by_col[i] = prod_w(e, min(col + i, PROD_N - 1) + j * PROD_N, 4 * q);
-            }
-            [[unroll]] for (uint i = 0; i < 4; ++i) {
-                prod_b_[i * PROD_W + j] =
-                    vec4(by_col[0][i], by_col[1][i], by_col[2][i], by_col[3][i]);
+                const uint row = min(col + i, PROD_N - 1) + j * PROD_N;
+                [[unroll]] for (uint s = 0; s < STEPS; ++s) {
+                    const vec4 four = prod_w(e, row, 4 * (q + s));
+                    [[unroll]] for (uint c = 0; c < 4; ++c) {
+                        prod_b_[(4 * s + c) * PROD_W + j][i] = four[c];
+                    }
+                }
             }
         }
     }
@@ -108,13 +111,15 @@ void prod_chunk(const uint e, const uint first, const uint last)
     }
     prod_clear();
     const uint quads = groups == 0 ? 0 : (PROD_K + 3) / 4;
-    for (uint q = 0; q < quads; ++q) {
+    for (uint q = 0; q < quads; q += STEPS) {
         prod_load_w(e, q, col);
         [[unroll]] for (uint g = 0; g < GROUPS; ++g) {
             if (g < groups) {
                 const uint p = min(first + g * LANES + lane, last - 1);
-                const vec4 four = prod_a(p, uint(max(from[g], 0)), 4 * q);
-                prod_step(g, from[g] < 0 ? vec4(0.0) : four);
+                [[unroll]] for (uint s = 0; s < STEPS; ++s) {
+                    const vec4 four = prod_a(p, uint(max(from[g], 0)), 4 * (q + s));
+                    prod_step(g, s, from[g] < 0 ? vec4(0.0) : four);
+                }
             }
         }
     }
@@ -159,7 +164,7 @@ void prod_by_expert()
                 const float one = prod_a_one(p, rows[i], row + g * LANES + lane);
                 mine[i] = any[i] ? one : 0.0;
             }
-            prod_step(g, mine);
+            prod_step(g, 0, mine);
         }
     }
     [[unroll]] for (uint i = 0; i < PROD_ROWS; ++i) {
