@@ -32,6 +32,7 @@ class Browser:
 
         self.process = subprocess.Popen(
             [find(), "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
+             "--hide-scrollbars",
              "--disable-dev-shm-usage", "--disable-background-networking",
              "--remote-debugging-pipe", f"--user-data-dir={self.profile}", "about:blank"],
             preexec_fn=pipes, close_fds=False, stdout=subprocess.DEVNULL,
@@ -119,8 +120,9 @@ class Browser:
             time.sleep(0.05)
         return None
 
-    def picture(self, path):
-        shot = self.call("Page.captureScreenshot", captureBeyondViewport=True)
+    def picture(self, path, whole=True):
+        """A PNG of the page, or of what the window shows of it."""
+        shot = self.call("Page.captureScreenshot", captureBeyondViewport=whole)
         with open(path, "wb") as f:
             f.write(base64.b64decode(shot["data"]))
 

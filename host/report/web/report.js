@@ -208,6 +208,7 @@
     }
   };
   if (ready) {
+    for (const p of document.querySelectorAll(".chart .no-chart")) p.textContent = "…";
     // A chart is drawn when it comes near: the page opens at once.
     const watch = new IntersectionObserver((entries) => {
       for (const e of entries) {
