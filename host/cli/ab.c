@@ -435,7 +435,7 @@ static enum vkz_status run_pair(struct ab *ab, const struct vkz_job *const jobs[
         // A side that fails once is not asked again; the other is asked once at least.
         well = ab->sides[0].block_count == 0 || ab->sides[1].block_count == 0 ||
                (vkz_json_is(telling_block(&ab->sides[0]), "status", "ok") &&
-                             vkz_json_is(telling_block(&ab->sides[1]), "status", "ok"));
+                vkz_json_is(telling_block(&ab->sides[1]), "status", "ok"));
     }
     yyjson_doc *lines[2] = {NULL, NULL};
     for (int s = 0; s < 2; s++) {

@@ -69,6 +69,28 @@ static double half_log(const struct vkz_times *t)
     return t->low > 0 && t->high >= t->low ? log(t->high / t->low) / 2 : (double)NAN;
 }
 
+// The verdict on a logarithm of a ratio and half its interval; where the samples of `a` and
+// `b` are given, a rank test of them has to agree. `interval` names it in the reason.
+static enum vkz_verdict decide(double middle, double half, const char *interval,
+                               const struct vkz_times *a, const struct vkz_times *b,
+                               char reason[160])
+{
+    const enum vkz_verdict way = middle > 0 ? VKZ_VERDICT_SLOWER : VKZ_VERDICT_FASTER;
+    const bool apart = fabs(middle) > half && fabs(middle) > log1p(VKZ_RESOLUTION);
+    if (apart && (!a || rank_test(a, b) < 0.05))
+        return way;
+    if (fabs(middle) + half <= log1p(VKZ_SAMENESS))
+        return VKZ_VERDICT_SAME;
+    if (fabs(middle) <= half)
+        snprintf(reason, 160, "%s, +-%.1f %%, is wider than the difference", interval,
+                 100 * expm1(half));
+    else if (!apart)
+        snprintf(reason, 160, "the difference is below %.0f %%", 100 * VKZ_RESOLUTION);
+    else
+        snprintf(reason, 160, "the samples overlap too much");
+    return VKZ_VERDICT_UNKNOWN;
+}
+
 enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_times *b,
                                    struct vkz_ratio *ratio, char reason[160])
 {
@@ -93,25 +115,7 @@ enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_t
     if (a->block_count && a->block_count == b->block_count &&
         strcmp(a->blocks_id, b->blocks_id) == 0)
         return vkz_compare_blocks(a->blocks, b->blocks, a->block_count, ratio, reason);
-    if (fabs(middle) + half <= log1p(VKZ_SAMENESS))
-        return fabs(middle) > half && fabs(middle) > log1p(VKZ_RESOLUTION) &&
-                       rank_test(a, b) < 0.05
-                   ? (middle > 0 ? VKZ_VERDICT_SLOWER : VKZ_VERDICT_FASTER)
-                   : VKZ_VERDICT_SAME;
-    if (fabs(middle) <= half) {
-        snprintf(reason, 160, "the interval, +-%.1f %%, is wider than the difference",
-                 100 * expm1(half));
-        return VKZ_VERDICT_UNKNOWN;
-    }
-    if (fabs(middle) <= log1p(VKZ_RESOLUTION)) {
-        snprintf(reason, 160, "the difference is below %.0f %%", 100 * VKZ_RESOLUTION);
-        return VKZ_VERDICT_UNKNOWN;
-    }
-    if (!(rank_test(a, b) < 0.05)) {
-        snprintf(reason, 160, "the samples overlap too much");
-        return VKZ_VERDICT_UNKNOWN;
-    }
-    return middle > 0 ? VKZ_VERDICT_SLOWER : VKZ_VERDICT_FASTER;
+    return decide(middle, half, "the interval", a, b, reason);
 }
 
 // ---- Blocks taken in turns ----
@@ -144,16 +148,7 @@ enum vkz_verdict vkz_compare_blocks(const double *a, const double *b, size_t cou
         snprintf(reason, 160, "too few blocks, or one without a time");
         return VKZ_VERDICT_UNKNOWN;
     }
-    if (fabs(middle) > half && fabs(middle) > log1p(VKZ_RESOLUTION))
-        return middle > 0 ? VKZ_VERDICT_SLOWER : VKZ_VERDICT_FASTER;
-    if (fabs(middle) + half <= log1p(VKZ_SAMENESS))
-        return VKZ_VERDICT_SAME;
-    if (fabs(middle) <= half)
-        snprintf(reason, 160, "the interval of the blocks, +-%.1f %%, is wider than the "
-                              "difference", 100 * expm1(half));
-    else
-        snprintf(reason, 160, "the difference is below %.0f %%", 100 * VKZ_RESOLUTION);
-    return VKZ_VERDICT_UNKNOWN;
+    return decide(middle, half, "the interval of the blocks", NULL, NULL, reason);
 }
 
 // ---- Matching ----

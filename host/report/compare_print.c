@@ -243,6 +243,19 @@ static void print_md(const struct printer *p)
 
 // ---- CSV ----
 
+static void csv_number(const struct printer *p, double value)
+{
+    fputc(',', p->out);
+    vkz_print_csv_number(p->out, value, 9);
+}
+
+static void csv_ratio(const struct printer *p, struct vkz_ratio ratio)
+{
+    csv_number(p, ratio.value);
+    csv_number(p, ratio.low);
+    csv_number(p, ratio.high);
+}
+
 static void csv_row(const struct printer *p, const char *verdict, const struct vkz_record *a,
                     const struct vkz_record *b, struct vkz_ratio ratio, const char *text)
 {
@@ -255,16 +268,9 @@ static void csv_row(const struct printer *p, const char *verdict, const struct v
         fputc(',', p->out);
         vkz_print_csv(p->out, texts[i]);
     }
-    fputc(',', p->out);
-    vkz_print_csv_number(p->out, a->hot.ns, 9);
-    fputc(',', p->out);
-    vkz_print_csv_number(p->out, b->hot.ns, 9);
-    fputc(',', p->out);
-    vkz_print_csv_number(p->out, ratio.value, 9);
-    fputc(',', p->out);
-    vkz_print_csv_number(p->out, ratio.low, 9);
-    fputc(',', p->out);
-    vkz_print_csv_number(p->out, ratio.high, 9);
+    csv_number(p, a->hot.ns);
+    csv_number(p, b->hot.ns);
+    csv_ratio(p, ratio);
     fputc(',', p->out);
     vkz_print_csv(p->out, text);
     fputc('\n', p->out);
@@ -283,12 +289,7 @@ static void csv_means(const struct printer *p)
     for (size_t i = 0; i < count; i++) {
         vkz_print_csv(p->out, means[i].name);
         fprintf(p->out, ",%d", means[i].cases);
-        fputc(',', p->out);
-        vkz_print_csv_number(p->out, means[i].ratio.value, 9);
-        fputc(',', p->out);
-        vkz_print_csv_number(p->out, means[i].ratio.low, 9);
-        fputc(',', p->out);
-        vkz_print_csv_number(p->out, means[i].ratio.high, 9);
+        csv_ratio(p, means[i].ratio);
         for (int v = 0; v < VKZ_VERDICTS; v++)
             fprintf(p->out, ",%d", means[i].verdicts[v]);
         fputc('\n', p->out);

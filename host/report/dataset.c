@@ -442,6 +442,14 @@ const char *vkz_dataset_family(const struct vkz_dataset *d, int index)
     return NULL;
 }
 
+size_t vkz_dataset_op_end(const struct vkz_dataset *d, size_t first)
+{
+    size_t end = first;
+    while (end < d->row_count && strcmp(d->rows[end].op, d->rows[first].op) == 0)
+        end++;
+    return end;
+}
+
 const char *vkz_dataset_settings(const struct vkz_dataset_row *row)
 {
     const char *at = strchr(row->name, '@');

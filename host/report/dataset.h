@@ -43,6 +43,9 @@ double vkz_dataset_ratio(const struct vkz_dataset *dataset, int run, int baselin
 // Names of the families, in order; `index` from 0; NULL after the last.
 const char *vkz_dataset_family(const struct vkz_dataset *dataset, int index);
 
+// The row behind the last that is of the same op as row `first`: an op's rows are neighbours.
+size_t vkz_dataset_op_end(const struct vkz_dataset *dataset, size_t first);
+
 // "m=1,n=2" of the row's "gemm@m=1,n=2".
 const char *vkz_dataset_settings(const struct vkz_dataset_row *row);
 

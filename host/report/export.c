@@ -315,9 +315,7 @@ static enum vkz_status export_nvbench(const struct vkz_dataset *d, FILE *out,
     yyjson_mut_val *benchmarks = yyjson_mut_obj_add_arr(doc, root, "benchmarks");
     for (size_t first = 0, end, index = 0; first < d->row_count; first = end, index++) {
         yyjson_mut_val *b = yyjson_mut_arr_add_obj(doc, benchmarks);
-        for (end = first; end < d->row_count &&
-                          strcmp(d->rows[end].op, d->rows[first].op) == 0;)
-            end++;
+        end = vkz_dataset_op_end(d, first);
         yyjson_mut_obj_add_str(doc, b, "name", d->rows[first].op);
         yyjson_mut_obj_add_uint(doc, b, "index", index);
         yyjson_mut_arr_add_int(doc, yyjson_mut_obj_add_arr(doc, b, "devices"), 0);

@@ -68,15 +68,6 @@ void vkz_html_end_table(const struct vkz_html *p)
     fputs("</tbody></table></div>\n", p->out);
 }
 
-void vkz_html_run_headings(const struct vkz_html *p)
-{
-    for (int r = 0; r < p->d->run_count; r++) {
-        fputs("<th scope=\"col\" class=\"number\">", p->out);
-        vkz_html_text(p, p->d->runs[r].label);
-        fputs("</th>", p->out);
-    }
-}
-
 void vkz_html_number_cell(const struct vkz_html *p, double sort, const char *shown)
 {
     if (isfinite(sort))

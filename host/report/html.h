@@ -28,8 +28,6 @@ void vkz_html_section(const struct vkz_html *p, const char *id, const char *titl
 // A table that scrolls by itself on a narrow screen, up to its head; and from its body's end.
 void vkz_html_begin_table(const struct vkz_html *p, const char *id, const char *caption);
 void vkz_html_end_table(const struct vkz_html *p);
-// A heading a run.
-void vkz_html_run_headings(const struct vkz_html *p);
 // `sort` orders the column, `shown` is what is read; a dash for NaN.
 void vkz_html_number_cell(const struct vkz_html *p, double sort, const char *shown);
 

@@ -12,6 +12,20 @@
 #include "report/text.h"
 #include "zoo/stats.h"
 
+// A table up to its body: one or two columns (`second` may be NULL), then one a run.
+static void begin_run_table(const struct vkz_html *p, const char *id, const char *caption,
+                            const char *first, const char *second)
+{
+    vkz_html_begin_table(p, id, caption);
+    fputs("<thead><tr>", p->out);
+    vkz_html_element(p, "th scope=\"col\"", first);
+    if (second)
+        vkz_html_element(p, "th scope=\"col\"", second);
+    for (int r = 0; r < p->d->run_count; r++)
+        vkz_html_element(p, "th scope=\"col\" class=\"number\"", p->d->runs[r].label);
+    fputs("</tr></thead><tbody>\n", p->out);
+}
+
 // ---- Capabilities ----
 
 // What did not run, each reason once in a row of cases.
@@ -46,16 +60,11 @@ void vkz_page_capability(const struct vkz_html *p)
                      "A cell counts the cases that ran; “–” was not asked for. What "
                      "could not run says "
                      "why when pointed at, and in the list below the table.");
-    vkz_html_begin_table(p, "capability-table", "Cases that ran, by op and variant");
-    fputs("<thead><tr><th scope=\"col\">op</th><th scope=\"col\">variant</th>", p->out);
-    vkz_html_run_headings(p);
-    fputs("</tr></thead><tbody>\n", p->out);
+    begin_run_table(p, "capability-table", "Cases that ran, by op and variant", "op", "variant");
     const struct vkz_dataset *d = p->d;
     // Rows of one op are neighbours, but its variants are not: look at each once.
-    for (size_t first = 0; first < d->row_count;) {
-        size_t end = first + 1;
-        while (end < d->row_count && strcmp(d->rows[end].op, d->rows[first].op) == 0)
-            end++;
+    for (size_t first = 0, end; first < d->row_count; first = end) {
+        end = vkz_dataset_op_end(d, first);
         for (size_t i = first; i < end; i++) {
             bool seen = false;
             for (size_t j = first; j < i && !seen; j++)
@@ -99,7 +108,6 @@ void vkz_page_capability(const struct vkz_html *p)
             }
             fputs("</tr>\n", p->out);
         }
-        first = end;
     }
     vkz_html_end_table(p);
     why_not(p);
@@ -125,10 +133,7 @@ void vkz_page_launch(const struct vkz_html *p)
         p, "launch", "Launch costs and ceilings",
         "What a dispatch costs before it does anything, and the best rates that were "
         "found on each device.");
-    vkz_html_begin_table(p, "launch-table", "Launch costs and ceilings");
-    fputs("<thead><tr><th scope=\"col\">what</th>", p->out);
-    vkz_html_run_headings(p);
-    fputs("</tr></thead><tbody>\n", p->out);
+    begin_run_table(p, "launch-table", "Launch costs and ceilings", "what", NULL);
     for (size_t i = 0; i < sizeof costs / sizeof *costs; i++) {
         bool any = false;
         for (int r = 0; r < p->d->run_count; r++)
@@ -212,17 +217,13 @@ enum vkz_status vkz_page_tuning(const struct vkz_html *p, struct vkz_error *err)
         "chooses: how many times as long the runner-up took, as the median over an op's "
         "cases, with the least, the most and the number of cases. A case's own choice "
         "is shown with its samples.");
-    vkz_html_begin_table(p, "tuning-table", "Choices");
-    fputs("<thead><tr><th scope=\"col\">op</th>", p->out);
-    vkz_html_run_headings(p);
-    fputs("</tr></thead><tbody>\n", p->out);
+    begin_run_table(p, "tuning-table", "Choices", "op", NULL);
     for (size_t first = 0, end; first < d->row_count; first = end) {
         bool any = false;
-        for (end = first;
-             end < d->row_count && strcmp(d->rows[end].op, d->rows[first].op) == 0;
-             end++) {
+        end = vkz_dataset_op_end(d, first);
+        for (size_t i = first; i < end; i++) {
             for (int r = 0; r < d->run_count; r++)
-                any = any || isfinite(d->rows[end].points[r]->runner_up_ratio);
+                any = any || isfinite(d->rows[i].points[r]->runner_up_ratio);
         }
         if (!any)
             continue;
@@ -245,9 +246,13 @@ void vkz_page_marks(unsigned marks, char out[160])
     static const struct {
         unsigned mark;
         const char *name;
-    } names[] = {{VKZ_MARK_UNVERIFIED, "unverified"}, {VKZ_MARK_IMPOSSIBLE, "impossible"},
-                 {VKZ_MARK_MISTRUSTED, "mistrusted"}, {VKZ_MARK_THROTTLED, "throttled"},
-                 {VKZ_MARK_NOISY, "noisy"},       {VKZ_MARK_OTHER_WORK, "other work than the first run's"},           {VKZ_MARK_FEW, "few samples"}};
+    } names[] = {{VKZ_MARK_UNVERIFIED, "unverified"},
+                 {VKZ_MARK_IMPOSSIBLE, "impossible"},
+                 {VKZ_MARK_MISTRUSTED, "mistrusted"},
+                 {VKZ_MARK_THROTTLED, "throttled"},
+                 {VKZ_MARK_NOISY, "noisy"},
+                 {VKZ_MARK_OTHER_WORK, "other work than the first run's"},
+                 {VKZ_MARK_FEW, "few samples"}};
     out[0] = '\0';
     for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
         if (marks & names[i].mark)
