@@ -91,6 +91,17 @@ static enum vkz_verdict decide(double middle, double half, const char *interval,
     return VKZ_VERDICT_UNKNOWN;
 }
 
+// True when both are sides of one `bench --ab` and every block has a time: one that was cut
+// short may have none, and then only the samples of all blocks say something.
+static bool in_turns(const struct vkz_times *a, const struct vkz_times *b)
+{
+    bool whole = a->block_count >= VKZ_COMPARE_BLOCKS && a->block_count == b->block_count &&
+                 strcmp(a->blocks_id, b->blocks_id) == 0;
+    for (size_t i = 0; whole && i < a->block_count; i++)
+        whole = a->blocks[i] > 0 && b->blocks[i] > 0;
+    return whole;
+}
+
 enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_times *b,
                                    struct vkz_ratio *ratio, char reason[160])
 {
@@ -112,8 +123,7 @@ enum vkz_verdict vkz_compare_times(const struct vkz_times *a, const struct vkz_t
                  b->marks & VKZ_MARK_THROTTLED ? "B" : "A");
         return VKZ_VERDICT_UNKNOWN;
     }
-    if (a->block_count && a->block_count == b->block_count &&
-        strcmp(a->blocks_id, b->blocks_id) == 0)
+    if (in_turns(a, b))
         return vkz_compare_blocks(a->blocks, b->blocks, a->block_count, ratio, reason);
     return decide(middle, half, "the interval", a, b, reason);
 }

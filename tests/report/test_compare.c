@@ -127,6 +127,27 @@ static void blocks_forgive_drift(void **state)
     assert_true(share[VKZ_VERDICT_SAME] >= 0.95);
 }
 
+// A block that was cut short has no time: the samples of all blocks still say something.
+static void block_without_time(void **state)
+{
+    double samples[2][20], blocks[2][8];
+    struct vkz_ratio found;
+    char reason[160];
+    (void)state;
+    struct vkz_times a = times_of(1e6, 0.003, 20, samples[0]);
+    struct vkz_times b = times_of(1.1e6, 0.003, 20, samples[1]);
+    for (int i = 0; i < 8; i++)
+        blocks[0][i] = blocks[1][i] = 1e6;
+    a.blocks_id = b.blocks_id = "one run/0";
+    a.blocks = blocks[0];
+    b.blocks = blocks[1];
+    a.block_count = b.block_count = 8;
+    assert_int_equal(vkz_compare_times(&a, &b, &found, reason), VKZ_VERDICT_SAME);
+    blocks[1][3] = 0;
+    assert_int_equal(vkz_compare_times(&a, &b, &found, reason), VKZ_VERDICT_SLOWER);
+    assert_true(fabs(found.value - 1.1) < 0.01);
+}
+
 static void quiet_equal_runs_are_the_same(void **state)
 {
     double share[VKZ_VERDICTS];
@@ -220,6 +241,7 @@ int main(void)
         cmocka_unit_test(power),
         cmocka_unit_test(quiet_equal_runs_are_the_same),
         cmocka_unit_test(blocks_forgive_drift),
+        cmocka_unit_test(block_without_time),
         cmocka_unit_test(whole_files),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
